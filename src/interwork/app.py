@@ -1,0 +1,183 @@
+"""The only wiring: reads the settings, opens the parts of one node, starts its tasks, hands things over."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import anyio
+import msgspec
+import structlog
+
+from interwork.core.errors import BadInput, DiskFull, NotFound
+from interwork.core.event import Tag
+from interwork.core.organisation import Account, Membership, MembershipState, Organisation, Setting
+from interwork.core.settings import Settings
+from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient
+from interwork.flows import crawl, ingest, make_part
+from interwork.flows.fulfil import perform
+from interwork.flows.fulfil.provide import answer
+from interwork.flows.node import Node as Parts
+from interwork.flows.publish import publish_membership
+from interwork.store import Change, Files, Store
+from interwork.stream import Historian, Live
+
+log = structlog.get_logger()
+SETTINGS_FILE = "node.toml"
+TOKEN_FILE = "cli-token"  # noqa: S105 - the name of a file
+CLOSE_S = 10.0
+"""Longest time the parts are given to close."""
+
+
+class _Source:
+    """Hands calls under an agreement to the provider's story; filled once the node is whole."""
+
+    def __init__(self) -> None:
+        self.node: Node | None = None
+
+    async def answer(self, request: DataRequest) -> DataResponse:
+        """Answer one call the federation has let through."""
+        if self.node is None:
+            raise NotFound("This node is still starting.", remedy="Try again in a moment.")
+        return await answer(self.node, request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node(Parts):
+    """One organisation's node with its running tasks."""
+
+    client: PeerClient
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Run the node's tasks until the block is left; cancelling is the shutdown."""
+        await self.store.commit(Change().event(Tag.NODE_STARTED, self.did, name=self.settings.name))
+        async with self.client, anyio.create_task_group() as tasks:
+            tasks.start_soon(self.federation.run)
+            tasks.start_soon(self.historian.run)
+            tasks.start_soon(ingest.work, self)
+            tasks.start_soon(perform.work, self)
+            tasks.start_soon(make_part.work, self)
+            if "portal" in self.settings.roles:
+                tasks.start_soon(crawl.work, self)
+            if self.has_institute:
+                await publish_membership(self)
+            yield
+            tasks.cancel_scope.cancel()
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await self.historian.close()
+            await self.store.close()
+
+
+def read_settings(folder: Path, name: str = SETTINGS_FILE) -> Settings:
+    """Read `node.toml` and `INTERWORK_…` variables; an unknown key is an error that names it."""
+    path = folder / name
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as fault:
+        raise NotFound(
+            f"{folder} holds no node.", remedy="Make one with `interwork init --data FOLDER --name NAME`."
+        ) from fault
+    try:
+        settings = msgspec.toml.decode(text, type=Settings)
+    except msgspec.MsgspecError as fault:
+        raise BadInput(f"{fault}.", where=str(path), remedy="Mend the key, or take it out.") from fault
+    changes: dict[str, str | int] = {}
+    if port := os.environ.get("INTERWORK_PORT"):
+        if not port.isdecimal():
+            raise BadInput(f"INTERWORK_PORT={port!r} is not a port.", remedy="Give a number from 1 to 65535.")
+        changes["port"] = int(port)
+    if database := os.environ.get("INTERWORK_DATABASE"):
+        changes["database"] = database
+    return msgspec.structs.replace(settings, **changes)
+
+
+async def open_node(folder: Path) -> Node:
+    """Open one node's parts; nothing runs yet."""
+    settings = read_settings(folder)
+    try:
+        (folder / "files").mkdir(exist_ok=True)
+        (folder / "readings").mkdir(exist_ok=True)
+        (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    except OSError as fault:
+        raise DiskFull(
+            f"{folder} cannot be written: {fault}.", remedy="Free space, or mend the permissions."
+        ) from fault
+    store = await Store.open(settings.database or f"sqlite:///{folder / 'state.sqlite3'}")
+    identity = Identity.open(folder / "keys", settings.root())
+    client = PeerClient(allow_loopback=settings.allow_loopback_peers)
+    source = _Source()
+
+    async def credentials() -> list[str]:
+        held = await store.find(Membership, did=identity.did, state=MembershipState.GRANTED, limit=20)
+        return [one.credential for one in held if one.credential]
+
+    issuers = await _issuers(settings, identity, store)
+    federation = Federation(
+        store=store,
+        identity=identity,
+        client=client,
+        root=settings.root(),
+        name=settings.name,
+        trusted_issuers=issuers,
+        claims=credentials,
+        source=source,
+    )
+    node = Node(
+        folder=folder,
+        settings=settings,
+        store=store,
+        files=Files(folder / "files"),
+        historian=await Historian.open(folder / "readings"),
+        live=Live(),
+        identity=identity,
+        federation=federation,
+        client=client,
+        issuers=issuers,
+    )
+    source.node = node
+    await _first_start(node)
+    return node
+
+
+async def _issuers(settings: Settings, identity: Identity, store: Store) -> set[str]:
+    """Collect whose membership credentials count: those configured, the institutes joined, and an institute itself."""
+    joined = await store.find(Membership, did=identity.did, state=MembershipState.GRANTED, limit=100)
+    own = {identity.did} if "institute" in settings.roles else set()
+    return {*settings.trusted_issuers, *own, *(one.institute for one in joined)}
+
+
+async def _first_start(node: Node) -> None:
+    """Record who this node is, and the public directory where it is a portal; once."""
+    settings = node.settings
+    body = Organisation(
+        id=settings.organisation,
+        name=settings.name,
+        kind=settings.kind,
+        place=settings.place,
+        did=node.did,
+        focus=settings.focus,
+        is_sample=settings.is_sample,
+        source="this node's own settings",
+    )
+    await node.store.commit(
+        Change(once=f"organisation:{node.did}").put(body).event(Tag.NODE_CREATED, node.did, name=settings.name)
+    )
+    if "portal" in settings.roles:
+        facts = resources.files("interwork").joinpath("samples", "institutes.csv").read_text(encoding="utf-8")
+        source = "institutes.csv: Manufacturing USA and HVM Catapult public pages, November 2026"
+        await crawl.fill_directory(node, facts, source)
+
+
+async def owner_link(node: Node) -> str:
+    """Make a fresh one-time link for the owner's account; empty once an account exists."""
+    if await node.store.count(Account):
+        return ""
+    secret = secrets.token_urlsafe(24)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    await node.store.commit(Change().put(Setting(id="owner-claim", value=digest)))
+    return f"{node.settings.root()}/claim/{secret}"

@@ -1,0 +1,250 @@
+"""Verbs that ask the running node: join, connect, publish, agreement, thread, run, fund, report."""
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from interwork.cli.calls import Remote, add_data, show
+from interwork.core.errors import BadInput
+
+
+def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
+    """Add the verbs of this file."""
+    join = verbs.add_parser("join", help="apply for membership at an institute, and be seen in its portal")
+    add_data(join)
+    join.add_argument("address", help="the institute's address, such as http://localhost:8700")
+    join.add_argument("--tier", default="full", help="small, full, academic, partner (%(default)s)")
+    join.set_defaults(run=join_institute)
+    _add_connect(verbs)
+    publish = verbs.add_parser("publish", help="offer quotes and orders on your machines in the network's catalog")
+    add_data(publish)
+    publish.set_defaults(run=publish_capacity)
+    _add_agreement(verbs)
+    thread = verbs.add_parser("thread", help="the digital thread: what came of what, from need to evidence")
+    add_data(thread)
+    thread.add_argument("id", nargs="?", default="", help="start from this node of the thread; all where left out")
+    way = thread.add_mutually_exclusive_group()
+    way.add_argument("--forward", action="store_true", help="what came of it")
+    way.add_argument("--backward", action="store_true", help="what it came from (the default)")
+    way.add_argument("--prov", action="store_true", help="the whole thread as PROV-JSON")
+    thread.set_defaults(run=show_thread)
+    _add_shop(verbs)
+
+
+def _add_shop(verbs: Any) -> None:  # noqa: ANN401
+    run = verbs.add_parser("run", help="runs at your machines: list, start, finish")
+    add_data(run)
+    run.add_argument("act", choices=("list", "start", "finish"))
+    run.add_argument("id", nargs="?", default="", help="the run")
+    run.set_defaults(run=handle_run)
+    fund = verbs.add_parser("fund", help="the capital chain: open a call, make an award, take awards made to you")
+    add_data(fund)
+    fund.add_argument("act", choices=("call", "award", "take"))
+    fund.add_argument("--file", type=Path, help="TOML file describing the call or the award")
+    fund.set_defaults(run=handle_fund)
+    report = verbs.add_parser("report", help="the report: every figure with the number of records behind it")
+    add_data(report)
+    report.set_defaults(run=show_report)
+
+
+def _add_connect(verbs: Any) -> None:  # noqa: ANN401
+    connect = verbs.add_parser(
+        "connect",
+        help="connect a machine of any vendor",
+        description="Endpoints: opc.tcp://host:4840 · mqtt://host:1883/group/edge/device (Sparkplug B) · "
+        "mtconnect://host:5000/device · modbus://host:502?unit=1 (with a register map in the profile)",
+    )
+    add_data(connect)
+    connect.add_argument("endpoint", help="where the machine answers; `none` for an unconnected device")
+    connect.add_argument("--name", help="what you call it (default: the profile's name, or the endpoint)")
+    connect.add_argument("--profile", type=Path, help="TOML: maker, capabilities, rates, registers, power")
+    connect.add_argument("--probe", action="store_true", help="only show what the machine has")
+    connect.set_defaults(run=connect_machine)
+
+
+def _add_agreement(verbs: Any) -> None:  # noqa: ANN401
+    agreement = verbs.add_parser("agreement", help="agreements: list, show with receipts, terminate")
+    add_data(agreement)
+    agreement.add_argument("act", choices=("list", "show", "terminate"))
+    agreement.add_argument("id", nargs="?", default="", help="the agreement")
+    agreement.add_argument("--reason", default="ended by its party", help="said to the other side (%(default)s)")
+    agreement.set_defaults(run=handle_agreement)
+
+
+def read_toml(path: Path | None) -> dict[str, Any]:
+    """Read a TOML file given on the command line; empty where none was given."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise BadInput(f"The file cannot be read: {fault}.", where=str(path)) from fault
+
+
+def join_institute(arguments: argparse.Namespace) -> int:
+    """Join."""
+    member = Remote(arguments.data).post("/api/join", {"address": arguments.address, "tier": arguments.tier})
+    if arguments.json:
+        show(member)
+    else:
+        print(f"{member['organisation_name']}: {member['state']} in tier «{member['tier']}». {member['reason']}")
+    return 0
+
+
+def connect_machine(arguments: argparse.Namespace) -> int:
+    """Connect or probe a machine."""
+    body = read_toml(arguments.profile)
+    body["endpoint"] = "" if arguments.endpoint == "none" else arguments.endpoint
+    body["name"] = arguments.name or body.get("name") or arguments.endpoint
+    remote = Remote(arguments.data)
+    if arguments.probe:
+        found = remote.post("/api/probe", body)
+        if arguments.json:
+            show(found)
+        for one in [] if arguments.json else found:
+            print(f"{one['name']:<28} {one['meaning']:<16} {one['unit']:<8} {one['address']}")
+        return 0
+    made = remote.post("/api/connect", body)
+    if arguments.json:
+        show(made)
+        return 0
+    print(f"{made['resource']['name']}: {len(made['signals'])} signals. {made['blueprint']['forecast']}")
+    for one in made["signals"]:
+        print(f"  {one['name']:<28} {one['meaning']:<16} {one['unit']}")
+    return 0
+
+
+def publish_capacity(arguments: argparse.Namespace) -> int:
+    """Publish."""
+    made = Remote(arguments.data).post("/api/publish")
+    if arguments.json:
+        show(made)
+    else:
+        print(f"Offered: {made['title']} ({', '.join(made['properties']['processes'])}) as {made['id']}")
+    return 0
+
+
+def _need_id(arguments: argparse.Namespace, what: str) -> str:
+    if not arguments.id:
+        raise BadInput(f"Which {what}?", remedy=f"Give its id; `interwork {arguments.verb} list` shows them.")
+    return str(arguments.id)
+
+
+def handle_agreement(arguments: argparse.Namespace) -> int:
+    """List, show or terminate agreements."""
+    remote = Remote(arguments.data)
+    if arguments.act == "list":
+        found = remote.get("/api/agreements", limit="1000")["agreements"]
+        if arguments.json:
+            show(found)
+        for one in [] if arguments.json else found:
+            print(f"{one['id']}  {one['state']:<10} {one['side']:<8} {one['peer_name']:<36} {one['dataset_title']}")
+        return 0
+    identifier = _need_id(arguments, "agreement")
+    if arguments.act == "terminate":
+        remote.post(f"/api/agreements/{identifier}/terminate", {"reason": arguments.reason})
+    held = remote.get(f"/api/agreements/{identifier}")
+    if arguments.json:
+        show(held)
+        return 0
+    one = held["agreement"]
+    print(f"{one['dataset_title']}\n{one['id']}  {one['state']}  with {one['peer_name']}, agreed {one['agreed_at']}")
+    if one["ended_at"]:
+        print(f"ended {one['ended_at']} by {one['ended_by']}: {one['reason']}")
+    for receipt in held["receipts"]:
+        print(
+            f"  {receipt['direction']:<9} {receipt['items']:>8} × {receipt['what']}, {receipt['bytes']} bytes, "
+            f"{receipt['first_at']} to {receipt['last_at']}"
+        )
+    return 0
+
+
+def show_thread(arguments: argparse.Namespace) -> int:
+    """Show the thread."""
+    remote = Remote(arguments.data)
+    if arguments.prov:
+        show(remote.get("/api/thread", form="prov"))
+        return 0
+    held = remote.get("/api/thread")
+    nodes, edges = {one["id"]: one for one in held["nodes"]}, held["edges"]
+    if arguments.id:
+        nodes, edges = _traced(nodes, edges, arguments.id, is_forward=arguments.forward)
+    if arguments.json:
+        show({"nodes": list(nodes.values()), "edges": edges})
+        return 0
+    for one in sorted(nodes.values(), key=lambda each: str(each["at"])):
+        holder = f"  (held by {one['holder']})" if one["holder"] else ""
+        print(f"{one['kind']:<13} {one['label']}{holder}\n{'':<13} {one['id']}")
+        for edge in edges:
+            if edge["source"] == one["id"] and edge["target"] in nodes:
+                print(f"{'':<15}{edge['kind']} → {nodes[edge['target']]['label']}")
+    return 0
+
+
+def _traced(
+    nodes: dict[str, Any], edges: list[dict[str, Any]], start: str, *, is_forward: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    if start not in nodes:
+        raise BadInput(f"{start} is not on the thread.", remedy="`interwork thread` lists what is.")
+    here, there = ("source", "target") if is_forward else ("target", "source")
+    reached, waiting = {start}, [start]
+    while waiting:
+        current = waiting.pop()
+        for edge in edges:
+            if edge[here] == current and edge[there] not in reached:
+                reached.add(edge[there])
+                waiting.append(edge[there])
+    kept = [edge for edge in edges if edge["source"] in reached and edge["target"] in reached]
+    return {key: value for key, value in nodes.items() if key in reached}, kept
+
+
+def handle_run(arguments: argparse.Namespace) -> int:
+    """List, start or finish runs."""
+    remote = Remote(arguments.data)
+    if arguments.act == "list":
+        found = remote.get("/api/runs", limit="1000")["runs"]
+        if arguments.json:
+            show(found)
+        for one in [] if arguments.json else found:
+            print(f"{one['id']}  {one['state']:<10} {one['quantity']:>5} × {one['program']} on {one['resource_name']}")
+        return 0
+    made = remote.post(f"/api/runs/{_need_id(arguments, 'run')}/{arguments.act}")
+    if arguments.json:
+        show(made)
+    else:
+        print(f"{made['program']}: {made['state']}")
+    return 0
+
+
+def handle_fund(arguments: argparse.Namespace) -> int:
+    """Open calls, make awards, take awards."""
+    remote = Remote(arguments.data)
+    if arguments.act == "take":
+        made = remote.post("/api/awards/take")
+    else:
+        if arguments.file is None:
+            raise BadInput(f"An {arguments.act} needs a description.", remedy="Give --file FILE.toml.")
+        made = remote.post("/api/calls" if arguments.act == "call" else "/api/awards", plain(read_toml(arguments.file)))
+    show(made)
+    return 0
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any TOML value
+    """Turn TOML values into JSON ones: dates become RFC 3339 texts."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def show_report(arguments: argparse.Namespace) -> int:
+    """Show the report."""
+    metrics = Remote(arguments.data).get("/api/report")["metrics"]
+    if arguments.json:
+        show(metrics)
+        return 0
+    for one in metrics:
+        print(f"{one['label']:<44} {one['value']:>14,.2f} {one['unit']:<5} from {len(one['rows'])} records")
+    return 0

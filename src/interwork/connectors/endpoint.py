@@ -1,0 +1,84 @@
+"""Endpoints and options read once, at the edge: what is wrong is said before a socket is opened."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from interwork.core.errors import BadInput, MachineUnreachable
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed endpoint URI."""
+
+    text: str
+    scheme: str
+    host: str
+    port: int
+    path: tuple[str, ...]
+    query: dict[str, str]
+
+    def unreachable(self, state: str, remedy: str) -> MachineUnreachable:
+        """Build the error that names this machine, its state and what to do."""
+        return MachineUnreachable(f"{self.host}:{self.port} {state}", remedy=remedy, where=self.text)
+
+
+def parse_endpoint(text: str, scheme: str, default_port: int) -> Endpoint:
+    """Read `scheme://host[:port][/path][?query]`; raise BadInput naming the fault."""
+    example = f"Write {scheme}://host:port."
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as fault:
+        raise BadInput(f"{text!r} is no endpoint: {fault}.", remedy=example) from fault
+    if parts.scheme != scheme or not host or any(mark.isspace() for mark in text):
+        raise BadInput(f"{text!r} is no {scheme} endpoint.", remedy=example)
+    if "@" in parts.netloc:
+        raise BadInput(
+            f"The endpoint of {host} carries credentials.",
+            remedy="Give them as the options username and password; an endpoint is shown on pages.",
+        )
+    if port == 0:
+        raise BadInput(f"{text!r} names port 0.", remedy=example)
+    return Endpoint(
+        text=text,
+        scheme=scheme,
+        host=host,
+        port=port or default_port,
+        path=tuple(unquote(part) for part in parts.path.split("/") if part),
+        query=dict(parse_qsl(parts.query)),
+    )
+
+
+def number_option(options: Mapping[str, Any], name: str, default: float, *, low: float, high: float) -> float:
+    """Read a numeric option within bounds; raise BadInput naming it."""
+    value = options.get(name, default)
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as fault:
+        raise BadInput(f"The option {name} is {value!r}, not a number.", remedy=f"Give {low:g} to {high:g}.") from fault
+    if not low <= number <= high:
+        raise BadInput(f"The option {name} is {number:g}.", remedy=f"Give {low:g} to {high:g}.")
+    return number
+
+
+def text_option(options: Mapping[str, Any], name: str, default: str = "") -> str:
+    """Read a text option; raise BadInput naming it."""
+    value = options.get(name, default)
+    if not isinstance(value, str):
+        raise BadInput(f"The option {name} is {value!r}, not a text.", remedy="Give a text.")
+    return value
+
+
+def check_options(options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raise BadInput for an option no one reads, so that a typing error is not silently ignored."""
+    for name in options:
+        if name not in known:
+            raise BadInput(f"The option {name!r} is unknown here.", remedy=f"Use one of {', '.join(known)}.")
+
+
+def quiet(library: str) -> None:
+    """Silence a protocol library's own log: what goes wrong is raised, and said once, by us."""
+    logging.getLogger(library).setLevel(logging.CRITICAL + 1)

@@ -1,0 +1,242 @@
+"""Orders, runs and what proves them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from interwork.core.exchange import Side
+
+
+class OrderState(StrEnum):
+    """Where an order stands, the same word at both ends."""
+
+    PLACED = "PLACED"
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    IN_WORK = "IN_WORK"
+    DONE = "DONE"
+    CANCELLED = "CANCELLED"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider's share of a plan; both ends hold it under the same id."""
+
+    id: str
+    side: Side
+    job: str
+    """The requester's job; the provider only carries it."""
+    need: str
+    plan: str
+    agreement: str
+    """The capacity agreement it was placed under."""
+    provider: str
+    consumer: str
+    peer_name: str
+    part: str
+    """What is made, in words."""
+    material: str
+    quantity: int
+    design_dataset: str
+    """Where the provider gets the design, under an agreement of its own."""
+    revision: str
+    lines: tuple["OrderLine", ...]
+    price_eur: float
+    state: OrderState
+    placed_at: datetime
+    readings_dataset: str = ""
+    """Where the requester gets the readings, under an agreement of its own."""
+    reason: str = ""
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One assignment of the plan, as ordered."""
+
+    assignment: str
+    operation: str
+    operation_name: str
+    process: str
+    lot: int
+    quantity: int
+    resource: str
+    start: datetime
+    end: datetime
+    unit_s: float
+    unit_energy_kwh: float
+    setup_s: float = 0.0
+    setup_energy_kwh: float = 0.0
+    price_eur: float = 0.0
+    after: tuple[str, ...] = ()
+    """Assignments that must be done first, possibly at another provider."""
+    tolerance_mm: float | None = None
+    box_mm: tuple[float, float, float] | None = None
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    PLANNED = "PLANNED"
+    """Waits for an operation before it, or for the design to arrive."""
+    RELEASED = "RELEASED"
+    """Somebody may start it."""
+    STARTED = "STARTED"
+    MADE = "MADE"
+    """The machine has counted the parts; inspection is awaited."""
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation executed on a resource, under an agreement (PROV activity)."""
+
+    id: str
+    order: str
+    assignment: str
+    operation_name: str
+    process: str
+    resource: str
+    quantity: int
+    state: RunState
+    after: tuple[str, ...] = ()
+    """Assignments to wait for."""
+    setup_s: float = 0.0
+    unit_s: float = 0.0
+    unit_energy_kwh: float = 0.0
+    setup_energy_kwh: float = 0.0
+    tolerance_mm: float | None = None
+    box_mm: tuple[float, float, float] | None = None
+    released_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    count_at_start: float | None = None
+    energy_at_start_kwh: float | None = None
+    good: int = 0
+    scrap: int = 0
+    energy_kwh: float | None = None
+    is_simulated: bool = False
+    time_scale: float = 1.0
+    program: str = ""
+    note: str = ""
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """One characteristic measured on one part, in mm (QIF: characteristic item and measurement)."""
+
+    characteristic: str
+    part: int
+    nominal_mm: float
+    lower_mm: float
+    upper_mm: float
+    actual_mm: float
+
+    def is_within(self) -> bool:
+        """Tell whether the actual value is inside its limits."""
+        return self.lower_mm <= self.actual_mm <= self.upper_mm
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """Inspection results of a run."""
+
+    id: str
+    run: str
+    inspector: str
+    instrument: str
+    at: datetime
+    measurements: tuple[Measurement, ...]
+    is_simulated: bool = False
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about a run, computed by its provider from readings and inspection, signed, content-addressed."""
+
+    id: str
+    """Derived from the digest of the facts."""
+    run: str
+    order: str
+    job: str
+    provider: str
+    provider_name: str
+    resource: str
+    resource_name: str
+    operation_name: str
+    started_at: datetime
+    ended_at: datetime
+    quantity: int
+    good: int
+    scrap: int
+    planned_energy_kwh: float
+    energy_kwh: float | None
+    """None = not metered."""
+    planned_s: float
+    """Planned time with set-up, in the machine's own time."""
+    observed_s: float
+    """Observed time at work (execution ACTIVE; from start to end where no signal tells), in the machine's own time."""
+    readings: int
+    coverage: float
+    """Share of the run for which the execution signal was good."""
+    inspection: Inspection | None
+    cpk: float | None
+    is_simulated: bool
+    time_scale: float
+    digest: str
+    signature: str
+    """JWS (detached payload = the digest) by the provider's key."""
+    due: datetime | None = None
+
+
+class JobStep(StrEnum):
+    """The arrows of the thread line; a job's `step` is the next one to do."""
+
+    DESIGN = "design"
+    PROCESS_PLAN = "process-plan"
+    NEED = "need"
+    SEARCH = "search"
+    MATCH = "match"
+    QUOTE = "quote"
+    PLAN = "plan"
+    AGREE = "agree"
+    ORDER = "order"
+    MAKE = "make"
+    EVIDENCE = "evidence"
+    LEARN = "learn"
+    DONE = "done"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One `make`: the story's state, saved before each next arrow, so that a crash resumes at the last one."""
+
+    id: str
+    title: str
+    owner: str
+    step: JobStep
+    state: str = "running"
+    """running, waiting (for a machine or a peer), done, failed."""
+    revision: str
+    material: str
+    quantity: int
+    due: datetime
+    tolerance_mm: float
+    project: str = ""
+    process_plan: str = ""
+    need: str = ""
+    quotes: tuple[str, ...] = ()
+    plan: str = ""
+    orders: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    message: str = ""
+    remedy: str = ""
+    created_at: datetime
+    updated_at: datetime
+    log: tuple["JobEntry", ...] = ()
+    facts: dict[str, Any] = {}
+    """Small figures for the summary, each computed from the records named in the same step."""
+
+
+class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished arrow."""
+
+    step: JobStep
+    at: datetime
+    seconds: float
+    message: str

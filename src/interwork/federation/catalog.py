@@ -1,0 +1,449 @@
+"""The catalog: what this node offers and what it crawled, as each caller may see it; and the reading of others'.
+
+Offers are materialised when something changed and served page by page from memory, each with a stable offer id. What
+an access policy hides from a caller is not in the catalog, not found by id and not negotiable. A crawling node nests
+what it crawled under the original provider, whom the reader then negotiates with directly.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from interwork.core.clock import rfc3339
+from interwork.core.errors import BadInput, Conflict, NotFound, PeerError, Refused
+from interwork.core.event import Tag
+from interwork.core.exchange import CatalogEntry, Dataset, DatasetKind, Peer, Policy
+from interwork.core.ids import derived_id
+from interwork.core.organisation import Setting
+from interwork.core.taxonomy import subsumes
+from interwork.federation import policy, wire
+from interwork.federation.client import Answer
+from interwork.federation.delivery import Parts
+from interwork.federation.identity import Caller, claims_at
+from interwork.store import Change, table_of
+
+log = structlog.get_logger()
+
+PAGE = 100
+"""Datasets on one page."""
+PAGES_MAX = 1_000
+MOST = 100_000
+OPERANDS = wire.OURS + "catalog/"
+KIND, ACCESS = wire.OURS + "kind", wire.OURS + "access"
+_TABLES = frozenset(table_of(kind) for kind in (Dataset, Policy, CatalogEntry, Peer))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A dataset of this node with the terms it is offered under."""
+
+    dataset: Dataset
+    terms: dict[str, Any]
+    """The ODRL rules, with the clause in words."""
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the catalog as a caller sees it."""
+
+    content: bytes
+    etag: str
+    links: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crawled:
+    """What a crawl changed."""
+
+    added: int = 0
+    changed: int = 0
+    gone: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    """One dataset, ready to be served."""
+
+    provider: str
+    provider_name: str
+    endpoint: str
+    identifier: str
+    kind: str
+    processes: frozenset[str]
+    text: str
+    access: str
+    digest: str
+    raw: msgspec.Raw
+
+
+class Shelf:
+    """What this node's catalog holds, materialised."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._items: tuple[_Item, ...] = ()
+        self._policies: dict[str, Policy] = {}
+        self._is_current = False
+        self._is_watching = False
+
+    async def watch(self) -> None:
+        """Notice, for ever, when what is shown has changed."""
+        async with self._parts.store.changes() as changes:
+            self._is_watching, self._is_current = True, False
+            try:
+                async for names in changes:
+                    if not _TABLES.isdisjoint(names):
+                        self._is_current = False
+            finally:
+                self._is_watching = False
+
+    async def page(self, caller: Caller, query: Sequence[Any], after: int) -> Page:
+        """Compose one page of what a caller may see, beginning after so many datasets."""
+        tests = [_test_of(one) for one in query]
+        await self._load()
+        at = self._parts.clock()
+        claims = claims_at(caller.kept(), at)
+        allowed = {
+            access: not access or _admits(self._policies.get(access), claims, at)
+            for access in {item.access for item in self._items}
+        }
+        seen = [item for item in self._items if allowed[item.access] and all(test.holds(item) for test in tests)]
+        content = msgspec.json.encode(self._message(seen[after : after + PAGE]))
+        digests = hashlib.sha256("".join(item.digest for item in seen).encode()).hexdigest()
+        links = {}
+        encoded = msgspec.json.encode(query).decode() if query else ""
+        for name, start in (("previous", after - PAGE), ("next", after + PAGE)):
+            if (name == "previous" and after > 0) or (name == "next" and start < len(seen)):
+                asked = {"after": str(max(0, start)), **({"filter": encoded} if encoded else {})}
+                links[name] = f"{self._parts.base}/catalog/request?{urlencode(asked)}"
+        return Page(content=content, etag=f'"{digests[:32]}-{after}"', links=links)
+
+    async def dataset(self, caller: Caller, identifier: str) -> bytes:
+        """Compose the description of one dataset of this node."""
+        offered = await self.offered(caller, identifier)
+        return msgspec.json.encode({"@context": [wire.CONTEXT], **self._described(offered)})
+
+    async def offered(self, caller: Caller, identifier: str) -> Offered:
+        """Find what a caller may negotiate; NotFound also where its existence is not for the caller to know."""
+        store, at = self._parts.store, self._parts.clock()
+        dataset = await store.peek(Dataset, identifier)
+        if dataset is not None and not dataset.is_withdrawn:
+            access = await store.peek(Policy, dataset.access) if dataset.access else None
+            if not dataset.access or _admits(access, claims_at(caller.kept(), at), at):
+                return offer_of(dataset, await store.get(Policy, dataset.policy))
+        raise NotFound(f"No dataset {identifier[:100]!r} is offered here to {caller.did}.")
+
+    async def _load(self) -> None:
+        """Materialise again if anything changed; without `watch` running, always."""
+        if self._is_current:
+            return
+        self._is_current = self._is_watching
+        store = self._parts.store
+        self._policies = policies = {one.id: one for one in await store.find(Policy, limit=MOST)}
+        own = [
+            self._own(offer_of(dataset, policies[dataset.policy]))
+            for dataset in await store.find(Dataset, is_withdrawn=False, limit=MOST)
+            if dataset.policy in policies
+        ]
+        sources = {one.id for one in await store.find(Peer, is_crawled=True, limit=MOST)}
+        crawled = [
+            _crawled_item(entry)
+            for entry in (await store.find(CatalogEntry, is_gone=False, limit=MOST) if sources else [])
+            if entry.source in sources and entry.body.get(ACCESS) == "public"
+        ]
+        self._items = (*own, *sorted(crawled, key=lambda item: (item.provider, item.identifier)))
+
+    def _own(self, offered: Offered) -> _Item:
+        described = self._described(offered)
+        dataset, identity = offered.dataset, self._parts.identity
+        return _item(described, identity.did, self._parts.name, self._parts.base, dataset.access)
+
+    def _described(self, offered: Offered) -> dict[str, Any]:
+        dataset = offered.dataset
+        return {
+            "@id": dataset.id,
+            "@type": "Dataset",
+            "dct:title": dataset.title,
+            "dct:description": dataset.description,
+            "dct:modified": rfc3339(dataset.changed_at),
+            KIND: dataset.kind.value,
+            ACCESS: "restricted" if dataset.access else "public",
+            wire.PROPERTIES: dataset.properties,
+            "hasPolicy": [{"@id": offered.offer_id, "@type": "Offer", **offered.terms}],
+            "distribution": [{"@type": "Distribution", "format": wire.PULL, "accessService": self._service()["@id"]}],
+        }
+
+    def _service(self) -> dict[str, str]:
+        return _service(self._parts.identity.did, self._parts.base)
+
+    def _message(self, items: Sequence[_Item]) -> dict[str, Any]:
+        identity = self._parts.identity
+        by_provider: dict[str, list[_Item]] = {}
+        for item in items:
+            by_provider.setdefault(item.provider, []).append(item)
+        own = by_provider.pop(identity.did, [])
+        nested = [
+            {
+                "@id": f"{provider}#catalog",
+                "@type": "Catalog",
+                "participantId": provider,
+                "dct:title": group[0].provider_name,
+                "service": [_service(provider, group[0].endpoint)],
+                "dataset": [item.raw for item in group],
+            }
+            for provider, group in by_provider.items()
+        ]
+        return wire.compose(
+            "Catalog",
+            **{"@id": f"{identity.did}#catalog", "dct:title": self._parts.name},
+            participantId=identity.did,
+            service=[self._service()],
+            dataset=[item.raw for item in own],
+            catalog=nested,
+        )
+
+
+def _service(did: str, endpoint: str) -> dict[str, str]:
+    return {"@id": f"{did}#dsp", "@type": "DataService", "endpointURL": endpoint}
+
+
+def _admits(access: Policy | None, claims: policy.Claims, at: datetime) -> bool:
+    return access is not None and policy.evaluate(access.odrl, claims, now=at).is_yes
+
+
+def offer_of(dataset: Dataset, held: Policy) -> Offered:
+    """Make the one offer of a dataset; its id stays the same as long as the dataset does."""
+    terms = {**held.odrl, **({policy.TEXT: held.text} if held.text else {})}
+    return Offered(dataset=dataset, terms=terms, offer_id=derived_id("offer", dataset.id))
+
+
+def _item(body: Mapping[str, Any], provider: str, name: str, endpoint: str, access: str) -> _Item:
+    raw = msgspec.json.encode(body)
+    facts = body.get(wire.PROPERTIES)
+    facts = facts if isinstance(facts, dict) else {}
+    processes = [one for one in facts.get("processes", ()) if isinstance(one, str)]
+    processes += [one["process"] for one in facts.get("capabilities", ()) if isinstance(one, dict) and "process" in one]
+    words = [body.get("dct:title"), body.get("dct:description"), name, msgspec.json.encode(facts).decode()]
+    return _Item(
+        provider=provider,
+        provider_name=name,
+        endpoint=endpoint,
+        identifier=str(body["@id"]),
+        kind=str(body.get(KIND, "")),
+        processes=frozenset(processes),
+        text=" ".join(word for word in words if isinstance(word, str)).casefold(),
+        access=access,
+        digest=hashlib.sha256(raw).hexdigest(),
+        raw=msgspec.Raw(raw),
+    )
+
+
+def _crawled_item(entry: CatalogEntry) -> _Item:
+    return _item(entry.body, entry.provider, entry.provider_name, entry.endpoint, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    """One condition of a catalog request."""
+
+    name: str
+    wanted: tuple[str, ...]
+
+    def holds(self, item: _Item) -> bool:
+        """Tell whether a dataset meets it."""
+        if self.name == "kind":
+            return item.kind in self.wanted
+        if self.name == "provider":
+            return item.provider in self.wanted
+        if self.name == "process":
+            return any(subsumes(offered, wanted) for offered in item.processes for wanted in self.wanted)
+        return any(wanted.casefold() in item.text for wanted in self.wanted)
+
+
+def _test_of(condition: object) -> _Test:
+    """Read one condition; BadInput for whatever this catalog cannot filter by."""
+    known = ", ".join(OPERANDS + name for name in ("kind", "process", "text", "provider"))
+    fault = BadInput(
+        f"The filter {str(condition)[:200]} is not supported.", remedy=f"Use eq or isAnyOf with texts on {known}."
+    )
+    if not isinstance(condition, dict):
+        raise fault
+    name = str(condition.get("leftOperand")).removeprefix(OPERANDS)
+    right = condition.get("rightOperand")
+    given = right if isinstance(right, list) else [right]
+    wanted = [one for one in given if isinstance(one, str)]
+    if OPERANDS + name != condition.get("leftOperand") or name not in ("kind", "process", "text", "provider"):
+        raise fault
+    if condition.get("operator") not in ("eq", "isAnyOf") or len(wanted) != len(given):
+        raise fault
+    return _Test(name=name, wanted=tuple(wanted))
+
+
+class Reader:
+    """Reads the catalogs of other nodes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def browse(self, peer: Peer, query: Sequence[dict[str, Any]]) -> list[CatalogEntry]:
+        """Read every page of a peer's catalog, nested catalogs and all."""
+        entries, _ = await self._read(peer, query, "")
+        return list(entries.values())
+
+    async def _read(
+        self, peer: Peer, query: Sequence[dict[str, Any]], etag: str
+    ) -> tuple[dict[str, CatalogEntry], str | None]:
+        """Read a catalog and its ETag; None instead of the ETag where it is still the one given."""
+        body = msgspec.json.encode(wire.compose("CatalogRequestMessage", filter=list(query)))
+        first = url = f"{peer.endpoint}/catalog/request"
+        entries: dict[str, CatalogEntry] = {}
+        found = ""
+        for count in range(PAGES_MAX):
+            answer = await self._parts.client.request(
+                "GET" if count else "POST",
+                url,
+                token=await self._parts.token(peer.id),
+                body=None if count else body,
+                headers={"If-None-Match": etag} if etag and not count else {},
+            )
+            if answer.status == 304 and etag and not count:
+                return {}, None
+            answer.expect(peer.name)
+            message = wire.parse(answer.content, "Catalog", where=peer.name)
+            if message["participantId"] != peer.id:
+                raise PeerError(f"{peer.endpoint} answers with the catalog of {message['participantId'][:100]!r}.")
+            for entry in self._entries(message, peer):
+                entries.setdefault(entry.id, entry)
+            found = found or answer.headers.get("ETag", "")
+            following = _next(answer)
+            if not following:
+                return entries, found
+            url = urljoin(first, following)
+        raise PeerError(f"{peer.name} serves a catalog of more than {PAGES_MAX} pages.")
+
+    def _entries(self, message: Mapping[str, Any], peer: Peer, depth: int = 0) -> Iterator[CatalogEntry]:
+        """Flatten a catalog: nested ones belong to the provider they name."""
+        provider = message.get("participantId") if depth else peer.id
+        services = message.get("service", [])
+        endpoint = services[0]["endpointURL"].rstrip("/") if services else ("" if depth else peer.endpoint)
+        title = message.get("dct:title")
+        name = title if isinstance(title, str) and title else (peer.name if not depth else str(provider))
+        if not isinstance(provider, str) or not endpoint or len(provider) > 500:
+            log.warning("catalog.nested-unread", peer=peer.id, provider=str(provider)[:100], endpoint=endpoint)
+        elif provider != self._parts.identity.did:
+            for body in message.get("dataset", []):
+                yield self._entry(body, (provider, name, endpoint), peer)
+        for nested in message.get("catalog", []) if depth < 4 else []:
+            yield from self._entries(nested, peer, depth + 1)
+
+    def _entry(self, body: dict[str, Any], who: tuple[str, str, str], peer: Peer) -> CatalogEntry:
+        provider, name, endpoint = who
+        at = self._parts.clock()
+        kind, title = body.get(KIND), body.get("dct:title", body.get("title"))
+        return CatalogEntry(
+            id=derived_id("entry", provider, body["@id"]),
+            provider=provider,
+            provider_name=name,
+            endpoint=endpoint,
+            dataset=body["@id"],
+            kind=DatasetKind(kind) if kind in set(DatasetKind) else DatasetKind.RECORD,
+            title=title if isinstance(title, str) else body["@id"],
+            body=body,
+            digest=hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest(),
+            first_seen=at,
+            seen=at,
+            changed=at,
+            source=peer.id,
+        )
+
+    async def crawl(self, peer: Peer) -> Crawled:
+        """Bring what is kept of a peer's catalog up to date; a catalog that did not change changes nothing."""
+        store, name = self._parts.store, f"crawl:{peer.id}"
+        setting = await store.peek(Setting, name)
+        mark = msgspec.json.decode(setting.value, type=_Mark) if setting else _Mark()
+        try:
+            entries, etag = await self._read(peer, (), mark.etag)
+        except (PeerError, Refused, BadInput) as fault:
+            await self._stale(peer, mark, str(fault))
+            raise
+        providers = sorted({*mark.providers, *(one.provider for one in entries.values())})
+        known = {one.id: one for one in await store.find(CatalogEntry, provider=providers, limit=MOST)}
+        held = {key: one for key, one in known.items() if one.source == peer.id}
+        others = {key for key, one in known.items() if one.source != peer.id and not (one.is_gone or one.is_stale)}
+        if etag is None:
+            entries = {key: one for key, one in held.items() if not one.is_gone}
+        change, counts = Change(peer.id), {"added": 0, "changed": 0, "gone": 0, "unchanged": 0}
+        for key in sorted(entries.keys() - others):
+            _merge(change, counts, known.get(key), entries[key])
+        for key, one in held.items():
+            if key not in entries and not one.is_gone:
+                counts["gone"] += 1
+                change.put(replace(one, is_gone=True, changed=self._parts.clock()))
+        following = mark
+        if etag is not None:  # what another node told of first is asked for again: it may be gone there next time
+            following = _Mark(etag="" if entries.keys() & others else etag, providers=providers)
+        if following != mark:
+            change.put(Setting(id=name, value=msgspec.json.encode(following).decode()))
+        if counts["added"] or counts["changed"] or counts["gone"]:
+            change.event(Tag.CATALOG_CRAWLED, peer.id, **counts)
+        await store.commit(change)
+        await self._note(peer, self._parts.clock(), "")
+        return Crawled(**counts)
+
+    async def _stale(self, peer: Peer, mark: "_Mark", fault: str) -> None:
+        """Mark what is kept of a peer that does not answer: it is shown with its age, and not lost."""
+        change = Change(peer.id)
+        for one in await self._parts.store.find(CatalogEntry, provider=mark.providers, is_gone=False, limit=MOST):
+            if one.source == peer.id and not one.is_stale:
+                change.put(replace(one, is_stale=True))
+        await self._parts.store.commit(change)
+        await self._note(peer, None, fault)
+
+    async def _note(self, peer: Peer, at: datetime | None, fault: str) -> None:
+        """Write when a peer was crawled and what went wrong."""
+        for _ in range(3):
+            held = await self._parts.store.peek(Peer, peer.id)
+            noted = replace(held or peer, crawled_at=at or (held or peer).crawled_at, fault=fault)
+            try:
+                await self._parts.store.commit(Change().put(noted, expect=held))
+            except Conflict:
+                continue
+            return
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """What the last crawl of a peer left: the ETag of its catalog and the providers in it."""
+
+    etag: str = ""
+    providers: list[str] = []
+
+
+def _merge(change: Change, counts: dict[str, int], known: CatalogEntry | None, one: CatalogEntry) -> None:
+    if known is None:
+        counts["added"] += 1
+        change.put(one)
+    elif known.is_gone or known.digest != one.digest or known.endpoint != one.endpoint:
+        counts["changed"] += 1
+        change.put(replace(one, first_seen=known.first_seen))
+    else:
+        counts["unchanged"] += 1
+        if known.is_stale:
+            change.put(replace(known, is_stale=False, seen=one.seen))
+
+
+def _next(answer: Answer) -> str:
+    """Read the address of the next page from the Link header (RFC 8288)."""
+    for part in answer.headers.get("Link", "").split(","):
+        address, *parameters = part.split(";")
+        if any(one.strip().replace('"', "").lower() == "rel=next" for one in parameters):
+            return address.strip().removeprefix("<").removesuffix(">")
+    return ""

@@ -1,0 +1,483 @@
+"""The policy evaluator: ODRL and claims in, a decision that explains itself out. Pure.
+
+An atomic constraint is yes, no, missing (the claim it asks for was not presented) or unknown (it cannot be evaluated
+at all); logical constraints combine the four. Missing and unknown never count as true, neither in a permission nor,
+negated, in a prohibition: a prohibition that cannot be ruled out denies. The decision is yes, no, or unknown, and
+everything but yes is a refusal. A permission without constraints holds; a prohibition that holds overrides it.
+
+Nothing controls data after delivery: evaluating decides whether access is given, refused or ended, and no more.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from enum import StrEnum
+from operator import eq, ge, gt, le, lt, ne
+from types import MappingProxyType
+from typing import Any
+
+ODRL = "http://www.w3.org/ns/odrl/2/"
+VOCABULARY = "https://w3id.org/interwork/policy/"
+TEXT = "https://w3id.org/interwork/text"
+"""Key under which a policy carries its clause in words."""
+MEMBERSHIP = VOCABULARY + "membership"
+TIER = VOCABULARY + "tier"
+PARTICIPANT = VOCABULARY + "participant"
+PURPOSE = VOCABULARY + "purpose"
+
+DEEPEST = 16
+"""Logical constraints nested deeper than this are not evaluated."""
+_LOGICAL = ("and", "or", "xone", "andSequence")
+_RULES = ("permission", "prohibition", "obligation")
+_IDENTITY = frozenset({"@id", "@type", "uid", "target", "assigner", "assignee"})
+ACTIONS = frozenset(
+    """use access aggregate annotate anonymize archive attribute commercialize compensate copy delete derive display
+    distribute execute extract grantUse index inform install modify move play present print read reproduce reviewPolicy
+    sell share stream transfer transform translate uninstall""".split()  # noqa: SIM905 - words read better than quotes
+)
+"""Actions a rule may name; only `use` is what access is decided on, the others are recorded."""
+
+
+class Verdict(StrEnum):
+    """What a constraint, a rule or a policy comes to."""
+
+    YES = "yes"
+    NO = "no"
+    MISSING = "missing"
+    """The claim was not presented."""
+    UNKNOWN = "unknown"
+    """The constraint cannot be evaluated here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operand:
+    """A left operand this node can evaluate."""
+
+    iri: str
+    words: str
+    remedy: str
+    """What would satisfy it; {right} stands for the values asked for."""
+    kind: str = "text"
+    """text, number or moment."""
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """Name the operators that make sense for its kind."""
+        return _SETS if self.kind == "text" else _ORDERS
+
+
+_SETS = frozenset({"eq", "neq", "isA", "isAnyOf", "isAllOf", "isNoneOf", "isPartOf", "hasPart"})
+_ORDERS = frozenset({"eq", "neq", "lt", "lteq", "gt", "gteq"})
+_REGISTRY = (
+    ("membership", "membership in", "Present a membership credential of {right}."),
+    ("tier", "membership tier", "Present a membership credential of tier {right}."),
+    ("organisationKind", "kind of organisation", "Present a membership credential that states {right}."),
+    ("participant", "participant", "This is offered to {right} only."),
+    ("country", "country", "Present a membership credential that states the country {right}."),
+    ("purpose", "purpose", "Agree to the purpose {right}."),
+)
+_TIME = Operand(iri="dateTime", words="time", remedy="Ask for an offer whose time window is open.", kind="moment")
+OPERANDS: Mapping[str, Operand] = MappingProxyType(
+    {
+        _TIME.iri: _TIME,
+        **{
+            VOCABULARY + name: Operand(iri=VOCABULARY + name, words=words, remedy=remedy)
+            for name, words, remedy in _REGISTRY
+        },
+    }
+)
+"""What can be evaluated; a policy with any other left operand is refused when it is made."""
+
+_WORDS = {
+    "eq": "is",
+    "neq": "is not",
+    "isA": "is",
+    "isAnyOf": "is any of",
+    "isAllOf": "is all of",
+    "isNoneOf": "is none of",
+    "isPartOf": "is among",
+    "hasPart": "includes",
+    "lt": "before",
+    "lteq": "until",
+    "gt": "after",
+    "gteq": "from",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One constraint held against the claims."""
+
+    path: str
+    clause: str
+    """The constraint in words."""
+    verdict: Verdict
+    found: str
+    """What the claims say, in words."""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a policy says about somebody now, and why."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    rule: str = ""
+    """The clause that decided against it."""
+    remedy: str = ""
+
+    @property
+    def is_yes(self) -> bool:
+        """Tell whether it is granted."""
+        return self.verdict is Verdict.YES
+
+    def explain(self) -> list[str]:
+        """Write the trace, one line per constraint held."""
+        return [f"{one.path}: {one.clause}: {one.verdict.value} ({one.found})" for one in self.findings]
+
+
+Claims = Mapping[str, Sequence[str]]
+
+
+def evaluate(
+    odrl: Mapping[str, Any],
+    claims: Claims,
+    *,
+    now: datetime,
+    action: str = "use",
+    operands: Mapping[str, Operand] = OPERANDS,
+) -> Decision:
+    """Decide whether a policy lets somebody with these claims do something now."""
+    walk = _Walk(now=now, operands=operands)
+    forbidden = _either(walk.rules(odrl, "prohibition", action, claims))
+    against = len(walk.findings)
+    allowed = _either(walk.rules(odrl, "permission", action, claims))
+    findings = tuple(walk.findings)
+    if forbidden is not Verdict.NO:
+        verdict = Verdict.UNKNOWN if forbidden is Verdict.UNKNOWN else Verdict.NO
+        failed = [one for one in findings[:against] if one.verdict is forbidden]
+    else:
+        verdict = Verdict.NO if allowed is Verdict.MISSING else allowed
+        failed = [one for one in findings[against:] if one.verdict is not Verdict.YES]
+    if verdict is Verdict.YES:
+        return Decision(verdict=verdict, findings=findings)
+    words = failed[0].clause if failed else f"no permission to {action} applies"
+    prefix = "prohibited where " if forbidden is not Verdict.NO and failed else ""
+    text = odrl.get(TEXT)
+    rule = f"{text} ({prefix}{words})" if isinstance(text, str) and text else prefix + words
+    remedy = failed[0].remedy if failed and forbidden is not Verdict.YES else "Ask the provider for other terms."
+    return Decision(verdict=verdict, findings=findings, rule=rule, remedy=remedy)
+
+
+def _either(verdicts: Sequence[Verdict]) -> Verdict:
+    for one in (Verdict.YES, Verdict.UNKNOWN, Verdict.MISSING):
+        if one in verdicts:
+            return one
+    return Verdict.NO
+
+
+def _both(verdicts: Sequence[Verdict]) -> Verdict:
+    for one in (Verdict.NO, Verdict.UNKNOWN, Verdict.MISSING):
+        if one in verdicts:
+            return one
+    return Verdict.YES
+
+
+def _one(verdicts: Sequence[Verdict]) -> Verdict:
+    if verdicts.count(Verdict.YES) > 1:
+        return Verdict.NO
+    for one in (Verdict.UNKNOWN, Verdict.MISSING):
+        if one in verdicts:
+            return one
+    return Verdict.YES if Verdict.YES in verdicts else Verdict.NO
+
+
+_COMBINE: Mapping[str, Callable[[Sequence[Verdict]], Verdict]] = MappingProxyType(
+    {"and": _both, "andSequence": _both, "or": _either, "xone": _one}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    """One evaluation under way."""
+
+    now: datetime
+    operands: Mapping[str, Operand]
+    findings: list[Finding] = field(default_factory=list)
+
+    def rules(self, odrl: Mapping[str, Any], name: str, action: str, claims: Claims) -> list[Verdict]:
+        """Evaluate every permission or prohibition of an action."""
+        found = []
+        for index, rule in enumerate(_many(odrl.get(name))):
+            if not isinstance(rule, Mapping):
+                found.append(self._note(f"{name}[{index}]", "a rule", Verdict.UNKNOWN, "it is no rule"))
+            elif _action(rule) == action:
+                path = f"{name}[{index}].constraint"
+                found.append(_both(self._list(path, rule.get("constraint"), claims, 0)))
+        return found
+
+    def _list(self, path: str, value: object, claims: Claims, depth: int) -> list[Verdict]:
+        constraints = _many(value)
+        scope = _at_institutes(constraints, claims)
+        return [self._constraint(f"{path}[{at}]", one, scope, depth) for at, one in enumerate(constraints)]
+
+    def _constraint(self, path: str, constraint: object, claims: Claims, depth: int) -> Verdict:
+        if not isinstance(constraint, Mapping) or depth > DEEPEST:
+            return self._note(path, "a constraint", Verdict.UNKNOWN, "it is no constraint, or nested too deep")
+        logical = [name for name in _LOGICAL if name in constraint]
+        if not logical:
+            return self._atom(path, constraint, claims)
+        if len(logical) > 1:
+            return self._note(path, " and ".join(logical), Verdict.UNKNOWN, "one logical operator may stand here")
+        name = logical[0]
+        scope = claims if name in ("or", "xone") else _at_institutes(_many(constraint[name]), claims)
+        inner = [
+            self._constraint(f"{path}.{name}[{at}]", one, scope, depth + 1)
+            for at, one in enumerate(_many(constraint[name]))
+        ]
+        return _COMBINE[name](inner)
+
+    def _atom(self, path: str, constraint: Mapping[str, Any], claims: Claims) -> Verdict:
+        left, operator = term(constraint.get("leftOperand")), term(constraint.get("operator"))
+        right = _values(constraint.get("rightOperand"))
+        shown = ", ".join(right) or "nothing"
+        operand = self.operands.get(left)
+        clause = f"{operand.words if operand else left} {_WORDS.get(operator, operator)} {shown}"
+        if operand is None or operator not in operand.operators:
+            return self._note(path, clause, Verdict.UNKNOWN, "this node cannot evaluate it", "Ask for other terms.")
+        remedy = operand.remedy.format(right=shown)
+        held: Sequence[Any] = [self.now] if operand.kind == "moment" else list(claims.get(operand.iri, ()))
+        if not held:
+            return self._note(path, clause, Verdict.MISSING, "no such claim was presented", remedy)
+        verdict = _COMPARE[operand.kind](operator, held, right)
+        return self._note(path, clause, verdict, f"it is {', '.join(str(one) for one in held)}", remedy)
+
+    def _note(self, path: str, clause: str, verdict: Verdict, found: str, remedy: str = "") -> Verdict:
+        note = Finding(path=path, clause=clause, verdict=verdict, found=found, remedy=remedy)
+        self.findings.append(note)
+        return verdict
+
+
+def _at_institutes(constraints: Sequence[object], claims: Claims) -> Claims:
+    """Let a tier count only where it was granted, when the same list names the institute."""
+    named: set[str] = set()
+    for one in constraints:
+        if isinstance(one, Mapping) and term(one.get("leftOperand")) == MEMBERSHIP:
+            if term(one.get("operator")) not in ("eq", "isA", "isAnyOf", "isPartOf"):
+                continue
+            named |= set(_values(one.get("rightOperand"))) & set(claims.get(MEMBERSHIP, ()))
+    if not named or not any(key.startswith(f"{TIER}@") for key in claims):
+        return claims
+    return {**claims, TIER: [tier for institute in sorted(named) for tier in claims.get(f"{TIER}@{institute}", ())]}
+
+
+def _texts(operator: str, held: Sequence[str], right: Sequence[str]) -> Verdict:
+    have, asked = set(held), set(right)
+    held_true = {
+        "eq": bool(have & asked) if len(asked) == 1 else have == asked,
+        "isA": bool(have & asked),
+        "isAnyOf": bool(have & asked),
+        "isPartOf": bool(have & asked),
+        "neq": not have & asked,
+        "isNoneOf": not have & asked,
+        "isAllOf": asked <= have,
+        "hasPart": asked <= have,
+    }[operator]
+    return Verdict.YES if held_true else Verdict.NO
+
+
+def _numbers(operator: str, held: Sequence[str], right: Sequence[str]) -> Verdict:
+    try:
+        (asked,) = [float(one) for one in right]
+        return _all(operator, [float(one) for one in held], asked)
+    except ValueError:
+        return Verdict.UNKNOWN
+
+
+def _moments(operator: str, held: Sequence[datetime], right: Sequence[str]) -> Verdict:
+    try:
+        (text,) = right
+        return _all(operator, held, moment(text, is_end=operator in ("lteq", "gt")))
+    except ValueError:
+        return Verdict.UNKNOWN
+
+
+_COMPARE: Mapping[str, Callable[[str, Sequence[Any], Sequence[str]], Verdict]] = MappingProxyType(
+    {"text": _texts, "number": _numbers, "moment": _moments}
+)
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
+    {"eq": eq, "neq": ne, "lt": lt, "lteq": le, "gt": gt, "gteq": ge}
+)
+
+
+def _all(operator: str, held: Sequence[Any], asked: object) -> Verdict:
+    return Verdict.YES if all(_ORDER[operator](one, asked) for one in held) else Verdict.NO
+
+
+def moment(text: str, *, is_end: bool) -> datetime:
+    """Read an xsd:dateTime, UTC where no zone is given; a date alone stands for its first or last moment."""
+    if len(text) == len("2026-12-24"):
+        day = datetime.fromisoformat(text)
+        return datetime.combine(day, time.max if is_end else time.min, tzinfo=UTC)
+    read = datetime.fromisoformat(text)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def term(value: object) -> str:
+    """Write a name in its short form, whether it came as a term, a prefixed name, an IRI or a reference."""
+    if isinstance(value, Mapping):
+        value = value.get("@id", value.get("@value", ""))
+    if not isinstance(value, str):
+        return ""
+    return value.removeprefix(ODRL).removeprefix("odrl:")
+
+
+def _many(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _values(value: object) -> list[str]:
+    """Read a right operand as texts, whether single or a list, plain, typed or a reference."""
+    found: list[str] = []
+    for one in _many(value):
+        plain = one.get("@value", one.get("@id", "")) if isinstance(one, Mapping) else one
+        found.append(plain if isinstance(plain, str) else json.dumps(plain))
+    return found
+
+
+def _action(rule: Mapping[str, Any]) -> str:
+    actions = _many(rule.get("action"))
+    return term(actions[0]) if len(actions) == 1 else ""
+
+
+def _constraints(odrl: Mapping[str, Any]) -> Iterator[tuple[str, Any, int]]:
+    """Walk every constraint of every rule: its path, itself, and how deep it stands."""
+    waiting: list[tuple[str, Any, int]] = []
+    for name in _RULES:
+        for index, rule in enumerate(_many(odrl.get(name))):
+            inner = _many(rule.get("constraint")) if isinstance(rule, Mapping) else []
+            waiting += [(f"{name}[{index}].constraint[{at}]", one, 0) for at, one in enumerate(inner)]
+    while waiting:
+        path, constraint, depth = waiting.pop(0)
+        yield path, constraint, depth
+        for name in _LOGICAL if isinstance(constraint, Mapping) and depth <= DEEPEST else ():
+            inner = _many(constraint.get(name))
+            waiting += [(f"{path}.{name}[{at}]", one, depth + 1) for at, one in enumerate(inner)]
+
+
+def declared_purposes(odrl: Mapping[str, Any]) -> list[str]:
+    """List the purposes somebody commits to by agreeing to a policy."""
+    return sorted(
+        {
+            purpose
+            for path, one, _ in _constraints(odrl)
+            if path.startswith("permission") and isinstance(one, Mapping) and term(one.get("leftOperand")) == PURPOSE
+            if term(one.get("operator")) in ("eq", "isA", "isAnyOf")
+            for purpose in _values(one.get("rightOperand"))
+        }
+    )
+
+
+def check_policy(odrl: Mapping[str, Any], operands: Mapping[str, Operand] = OPERANDS) -> list[str]:
+    """List everything that keeps a policy from being evaluated, each fault with its path; empty = it can be offered."""
+    faults = []
+    if not _many(odrl.get("permission")):
+        faults.append("permission: at least one is needed, or nothing is ever allowed")
+    for name in _RULES:
+        if name in odrl and not isinstance(odrl[name], list):
+            faults.append(f"{name}: is a list")
+        for index, rule in enumerate(_many(odrl.get(name))):
+            if not isinstance(rule, Mapping) or not isinstance(rule.get("constraint", []), list):
+                faults.append(f"{name}[{index}]: is an object with an action and a list of constraints")
+            elif _action(rule) not in ACTIONS:
+                faults.append(f"{name}[{index}].action: {rule.get('action')!r} is no action of ODRL")
+    for path, one, depth in _constraints(odrl):
+        faults.extend(f"{path}{fault}" for fault in _faults(one, depth, operands))
+    return faults
+
+
+def _faults(one: object, depth: int, operands: Mapping[str, Operand]) -> Iterator[str]:
+    if not isinstance(one, Mapping) or depth > DEEPEST:
+        yield ": is nested too deep" if depth > DEEPEST else ": is an object"
+        return
+    logical = [name for name in _LOGICAL if name in one]
+    if logical:
+        if len(logical) > 1 or not isinstance(one[logical[0]], list) or not one[logical[0]]:
+            yield f".{logical[0]}: is one list of constraints"
+        return
+    operand, operator, right = (
+        operands.get(term(one.get("leftOperand"))),
+        term(one.get("operator")),
+        one.get("rightOperand"),
+    )
+    if operand is None:
+        yield f".leftOperand: {one.get('leftOperand')!r} is unknown; known are {', '.join(sorted(operands))}"
+        return
+    if operator not in operand.operators:
+        known = ", ".join(sorted(operand.operators))
+        yield f".operator: {operator!r} does not go with {operand.words}; use {known}"
+    if not _many(right) or not all(isinstance(item, str | Mapping) for item in _many(right)):
+        yield ".rightOperand: is a text or a list of texts; numbers are written as texts"
+    elif operand.kind != "text" and _COMPARE[operand.kind]("eq", (), _values(right)) is Verdict.UNKNOWN:
+        yield f".rightOperand: {right!r} is not one {operand.kind}"
+
+
+def canonical(odrl: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the rules of a policy in the one form that equal policies share; ids, parties and texts are left out."""
+    return {name: _sorted(_plain_rule(rule) for rule in _many(odrl.get(name))) for name in _RULES if odrl.get(name)}
+
+
+def terms_digest(odrl: Mapping[str, Any]) -> str:
+    """Name the rules of a policy by the SHA-256 of their canonical form."""
+    return hashlib.sha256(json.dumps(canonical(odrl), sort_keys=True).encode()).hexdigest()
+
+
+def same_terms(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two policies have equal rules, whatever their order, IRI forms and empty lists."""
+    return canonical(one) == canonical(other)
+
+
+def _sorted(values: Iterator[Any]) -> list[Any]:
+    return sorted(values, key=lambda one: json.dumps(one, sort_keys=True))
+
+
+def _plain_rule(rule: object) -> object:
+    if not isinstance(rule, Mapping):
+        return rule
+    plain: dict[str, Any] = {}
+    for key, value in rule.items():
+        name = term(key)
+        if name in _IDENTITY or value in ([], None):
+            continue
+        if name == "action":
+            plain[name] = _action(rule)
+        elif name == "constraint":
+            plain[name] = _sorted(_plain_constraint(one) for one in _many(value))
+        elif name == "duty":
+            plain[name] = _sorted(_plain_rule(one) for one in _many(value))
+        else:
+            plain[name] = value
+    return plain
+
+
+def _plain_constraint(constraint: object) -> object:
+    if not isinstance(constraint, Mapping):
+        return constraint
+    plain: dict[str, Any] = {}
+    for key, value in constraint.items():
+        name = term(key)
+        if name in _IDENTITY:
+            continue
+        if name in _LOGICAL:
+            inner = (_plain_constraint(one) for one in _many(value))
+            plain[name] = list(inner) if name == "andSequence" else _sorted(inner)
+        elif name == "rightOperand":
+            plain[name] = sorted(_values(value))
+        else:
+            plain[name] = term(value) or value
+    return plain

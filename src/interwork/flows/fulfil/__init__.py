@@ -1,0 +1,1 @@
+"""A provider's story: asked → quoted → ordered → released → observed → inspected → proven."""

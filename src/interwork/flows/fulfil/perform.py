@@ -1,0 +1,257 @@
+"""A provider's side of an order: placed → accepted → design fetched → runs released, observed, inspected, proven."""
+
+import anyio
+import msgspec
+import structlog
+
+from interwork.core.errors import BadInput, InterworkError, Refused, WrongState
+from interwork.core.event import Tag
+from interwork.core.exchange import Agreement, DatasetKind, Side
+from interwork.core.ids import derived_id
+from interwork.core.making import Inspection, Order, OrderState, Run, RunState
+from interwork.core.planning import Quote
+from interwork.core.resource import Meaning, Resource, Signal
+from interwork.core.units import convert
+from interwork.flows.fulfil.prove import counter, prove
+from interwork.flows.node import Node
+from interwork.flows.publish import Draft, publish_for
+from interwork.store import Change
+from interwork.stream import counter_delta
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 1.0
+"""How often started runs are held against what the machines say."""
+
+
+async def place(node: Node, agreement: Agreement, order: Order) -> Order:
+    """Reserve an order's windows and offer its readings; the same order placed twice is one order."""
+    known = await node.store.peek(Order, order.id)
+    if known is not None and known.consumer == agreement.consumer:
+        return known
+    await _check(node, agreement, order)
+    dataset = await publish_for(
+        node,
+        Draft(
+            kind=DatasetKind.READINGS,
+            subject=order.id,
+            title=f"Readings of the runs of order {order.id}",
+            description=f"Live readings of {order.part}, from start to end of each run.",
+            properties={"order": order.id, "is_sample": node.settings.is_sample},
+        ),
+        did=agreement.consumer,
+        name=agreement.peer_name,
+    )
+    held = msgspec.structs.replace(
+        order,
+        side=Side.PROVIDER,
+        provider=node.did,
+        consumer=agreement.consumer,
+        peer_name=agreement.peer_name,
+        agreement=agreement.id,
+        state=OrderState.PLACED,
+        placed_at=node.clock(),
+        readings_dataset=dataset.id,
+    )
+    await node.store.commit(
+        Change(agreement.consumer, once=f"order:{order.id}")
+        .put(held)
+        .event(Tag.ORDER_PLACED, order.id, price_eur=order.price_eur, quantity=order.quantity)
+    )
+    return held
+
+
+async def _check(node: Node, agreement: Agreement, order: Order) -> None:
+    quotes = [one for one in await node.store.find(Quote, need=order.need, limit=20) if one.provider == node.did]
+    if not any(one.valid_until > node.clock() for one in quotes):
+        raise Refused(
+            f"{node.settings.name} holds no valid quote for need {order.need}.",
+            rule="orders rest on a quote that is still valid",
+            remedy="Ask for a new quote and plan again.",
+        )
+    modes = {(mode.operation, mode.resource) for one in quotes for mode in one.modes}
+    live = [OrderState.PLACED, OrderState.ACCEPTED, OrderState.IN_WORK]
+    others = await node.store.find(Order, side=Side.PROVIDER, state=live, limit=1000)
+    for line in order.lines:
+        if (line.operation, line.resource) not in modes:
+            raise BadInput(f"{line.operation_name} on {line.resource} was not quoted.", where=agreement.consumer)
+        for other in others:
+            for taken in other.lines:
+                if taken.resource == line.resource and taken.start < line.end and line.start < taken.end:
+                    raise Refused(
+                        f"{line.resource} is taken from {taken.start:%d %b %H:%M} to {taken.end:%H:%M} UTC.",
+                        rule="a window is given to the first order placed",
+                        remedy="Ask for a new quote and plan again.",
+                    )
+
+
+async def confirm(node: Node, order: Order) -> Order:
+    """Accept a placed order and plan its runs."""
+    if order.state is not OrderState.PLACED:
+        return order
+    accepted = msgspec.structs.replace(order, state=OrderState.ACCEPTED)
+    change = Change(order.consumer).put(accepted, expect=order).event(Tag.ORDER_ACCEPTED, order.id)
+    for line in order.lines:
+        resource = await node.store.get(Resource, line.resource)
+        change.put(
+            Run(
+                id=derived_id("run", order.id, line.assignment),
+                order=order.id,
+                assignment=line.assignment,
+                operation_name=line.operation_name,
+                process=line.process,
+                resource=line.resource,
+                quantity=line.quantity,
+                state=RunState.PLANNED,
+                after=line.after,
+                setup_s=line.setup_s,
+                unit_s=line.unit_s,
+                unit_energy_kwh=line.unit_energy_kwh,
+                setup_energy_kwh=line.setup_energy_kwh,
+                tolerance_mm=line.tolerance_mm,
+                box_mm=line.box_mm,
+                is_simulated=resource.is_simulated,
+                time_scale=resource.time_scale,
+                program=f"{order.part} / {line.operation_name}",
+            )
+        )
+    await node.store.commit(change)
+    return accepted
+
+
+async def cancel(node: Node, order: Order) -> Order:
+    """Give a placed order's windows back; an order in work is not cancelled."""
+    if order.state in (OrderState.IN_WORK, OrderState.DONE):
+        raise WrongState(f"Order {order.id} is {order.state}; work has begun.", remedy="Talk to the provider.")
+    cancelled = msgspec.structs.replace(order, state=OrderState.CANCELLED)
+    await node.store.commit(Change(order.consumer).put(cancelled, expect=order))
+    return cancelled
+
+
+async def arrived(node: Node, order: Order, assignment: str) -> None:
+    """Note that a lot from another provider has arrived, so that runs stop waiting for it."""
+    for run in await node.store.find(Run, order=order.id, limit=200):
+        if assignment in run.after:
+            left = tuple(one for one in run.after if one != assignment)
+            await node.store.commit(Change(order.consumer).put(msgspec.structs.replace(run, after=left), expect=run))
+
+
+async def work(node: Node) -> None:
+    """Move every accepted order on, for ever: fetch the design, release, observe; one bad order stops no other."""
+    while True:
+        live = [OrderState.ACCEPTED, OrderState.IN_WORK]
+        for order in await node.store.find(Order, side=Side.PROVIDER, state=live, limit=1000):
+            try:
+                await _advance(node, order)
+            except InterworkError as fault:
+                log.warning("order.waits", order=order.id, fault=str(fault))
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+async def _advance(node: Node, order: Order) -> None:
+    if order.state is OrderState.ACCEPTED:
+        await _take_design(node, order)
+        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.IN_WORK), expect=order))
+        return
+    runs = await node.store.find(Run, order=order.id, limit=200)
+    for run in runs:
+        if run.state is RunState.PLANNED and not run.after:
+            await _release(node, run)
+        elif run.state is RunState.STARTED:
+            await _observe(node, run)
+    if runs and all(run.state is RunState.COMPLETED for run in runs):
+        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.DONE), expect=order))
+
+
+async def _take_design(node: Node, order: Order) -> None:
+    """Fetch the design from the requester under an agreement of its own; the shop cannot work without it."""
+    key = f"design:{order.id}"
+    agreement = await node.federation.negotiate(order.consumer, order.design_dataset, key=key)
+    transfer = await node.federation.transfer(agreement, key=key)
+    fetched = await node.federation.fetch(transfer, what=f"the design of {order.part}")
+    node.files.put(fetched.content)
+
+
+async def _release(node: Node, run: Run) -> None:
+    busy = await node.store.count(Run, resource=run.resource, state=[RunState.RELEASED, RunState.STARTED])
+    if busy:
+        return
+    released = msgspec.structs.replace(run, state=RunState.RELEASED, released_at=node.clock())
+    await node.store.commit(
+        Change().put(released, expect=run).event(Tag.RUN_RELEASED, run.id, resource=run.resource, program=run.program)
+    )
+
+
+async def start(node: Node, run_id: str, actor: str) -> Run:
+    """Note that a person started a run at the machine."""
+    run = await node.store.get(Run, run_id)
+    if run.state is RunState.STARTED:
+        return run
+    if run.state is not RunState.RELEASED:
+        raise WrongState(f"Run {run_id} is {run.state}.", remedy="Only a RELEASED run is started.")
+    started = msgspec.structs.replace(
+        run,
+        state=RunState.STARTED,
+        started_at=node.clock(),
+        count_at_start=await _now_at(node, run, Meaning.PART_COUNT),
+        energy_at_start_kwh=await _now_at(node, run, Meaning.ENERGY),
+    )
+    await node.store.commit(
+        Change(actor).put(started, expect=run).event(Tag.RUN_STARTED, run.id, resource=run.resource)
+    )
+    return started
+
+
+async def _now_at(node: Node, run: Run, meaning: Meaning) -> float | None:
+    """Read a counter of the run's machine as it stands; None where there is none or it does not tell."""
+    for signal in await node.store.find(Signal, resource=run.resource, meaning=meaning, limit=1):
+        reading = node.live.value(signal.number)
+        if reading is not None and reading.value is not None:
+            return convert(reading.value, signal.unit, "kW.h") if meaning is Meaning.ENERGY else reading.value
+    return None
+
+
+async def _observe(node: Node, run: Run) -> None:
+    """Hold a started run against the machine's own part count; it is made when the count says so."""
+    counts = await counter(node, run, Meaning.PART_COUNT)
+    if counts is not None and counter_delta(counts) >= run.quantity:
+        await finish(node, run.id, "node")
+
+
+async def finish(node: Node, run_id: str, actor: str) -> Run:
+    """Note that all parts of a run are made; inspection is awaited."""
+    run = await node.store.get(Run, run_id)
+    if run.state is RunState.MADE:
+        return run
+    if run.state is not RunState.STARTED:
+        raise WrongState(f"Run {run_id} is {run.state}.", remedy="Only a STARTED run is finished.")
+    made = msgspec.structs.replace(run, state=RunState.MADE, ended_at=node.clock())
+    await node.store.commit(Change(actor).put(made, expect=run))
+    return made
+
+
+async def inspect(node: Node, run_id: str, inspection: Inspection, actor: str) -> Run:
+    """Record inspection results, prove the run, and let the runs after it go."""
+    run = await node.store.get(Run, run_id)
+    if run.state is RunState.COMPLETED:
+        return run
+    if run.state is not RunState.MADE:
+        raise WrongState(f"Run {run_id} is {run.state}.", remedy="Only a MADE run is inspected.")
+    bad = {one.part for one in inspection.measurements if not one.is_within()}
+    done = msgspec.structs.replace(run, state=RunState.COMPLETED, scrap=len(bad), good=run.quantity - len(bad))
+    evidence, energy = await prove(node, done, inspection)
+    done = msgspec.structs.replace(done, energy_kwh=energy)
+    change = (
+        Change(actor, once=f"inspected:{run.id}")
+        .put(done, expect=run)
+        .put(inspection)
+        .put(evidence)
+        .event(Tag.INSPECTION_RECORDED, inspection.id, run=run.id, measurements=len(inspection.measurements))
+        .event(Tag.RUN_COMPLETED, run.id, good=done.good, scrap=done.scrap)
+        .event(Tag.EVIDENCE_RECORDED, evidence.id, digest=evidence.digest)
+    )
+    for other in await node.store.find(Run, order=run.order, limit=200):
+        if run.assignment in other.after:
+            left = tuple(one for one in other.after if one != run.assignment)
+            change.put(msgspec.structs.replace(other, after=left), expect=other)
+    await node.store.commit(change)
+    return done

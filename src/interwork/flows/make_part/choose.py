@@ -1,0 +1,188 @@
+"""The middle arrows of a job: search the portal's catalog, match with reasons, ask for quotes, plan with a bound."""
+
+from typing import Any
+
+import anyio
+import msgspec
+import structlog
+from anyio import to_thread
+
+from interwork.allocation import CapacityOffer, QuoteRequest, allocate, draft_request, gaps, match
+from interwork.core.design import EdgeKind, ProcessPlan
+from interwork.core.errors import NoPlan, PeerError, Refused
+from interwork.core.event import Tag
+from interwork.core.exchange import CatalogEntry, DatasetKind
+from interwork.core.making import Job
+from interwork.core.organisation import Place
+from interwork.core.planning import Match, Need, Plan, Quote, Weights
+from interwork.core.resource import Capability
+from interwork.flows.node import Node
+from interwork.flows.weave import Knot, knot, tie
+from interwork.store import Change
+
+log = structlog.get_logger()
+PROPERTIES = "https://w3id.org/interwork/properties"
+CATALOG_OPERAND = "https://w3id.org/interwork/catalog/"
+SOLVE_S = 6.0
+"""Seconds the solver may take."""
+PROVIDERS_MAX = 50
+"""Providers asked for a quote, those with the fewest missing requirements first."""
+
+
+async def search(node: Node, job: Job) -> tuple[Job, str]:
+    """Ask the portal's catalog for capacity in the processes the plan needs."""
+    plan = await node.store.get(ProcessPlan, job.process_plan)
+    portal = await node.portal()
+    query: list[dict[str, Any]] = [
+        {"leftOperand": CATALOG_OPERAND + "kind", "operator": "eq", "rightOperand": DatasetKind.CAPACITY.value},
+    ]
+    entries = [
+        entry
+        for entry in await node.federation.browse(portal, query=query)
+        if entry.kind is DatasetKind.CAPACITY and entry.provider != node.did
+    ]
+    change = Change()
+    for entry in entries:
+        change.put(entry)
+    change.event(Tag.CATALOG_CRAWLED, portal.id, datasets=len(entries), need=job.need)
+    await node.store.commit(change)
+    processes = sorted({operation.process for operation in plan.operations})
+    facts = {**job.facts, "providers": [entry.id for entry in entries]}
+    message = f"{len(entries)} providers in the catalog of {portal.name} for {', '.join(processes)}"
+    return msgspec.structs.replace(job, facts=facts), message
+
+
+async def match_offers(node: Node, job: Job) -> tuple[Job, str]:
+    """Hold every operation against every resource offered; where nobody can, say what is nearest and stop."""
+    need, plan = await _need_and_plan(node, job)
+    offers: list[CapacityOffer] = []
+    for entry_id in job.facts.get("providers", []):
+        offers.extend(_offers(await node.store.get(CatalogEntry, entry_id)))
+    matches = match(need, plan, offers)
+    found = gaps(need, plan, matches, node.clock())
+    change = Change()
+    for one in matches:
+        change.put(one)
+    for gap in found:
+        change.put(gap).event(Tag.GAP_FOUND, gap.id, title=gap.title)
+    change.event(Tag.MATCH_MADE, need.id, feasible=sum(one.is_feasible for one in matches), held=len(matches))
+    await node.store.commit(change)
+    uncovered = [
+        operation
+        for operation in plan.operations
+        if not any(one.is_feasible and one.operation == operation.id for one in matches)
+    ]
+    if uncovered:
+        raise NoPlan(
+            f"Nobody in the network can do {', '.join(one.name for one in uncovered)}.",
+            reasons=tuple(_nearest(operation.id, operation.name, matches) for operation in uncovered),
+            remedy="Relax what is named in the reasons, or ask the institute to open a call for the gap.",
+        )
+    feasible = [one for one in matches if one.is_feasible]
+    providers = {one.provider for one in feasible}
+    return job, f"{len(feasible)} of {len(matches)} pairs of operation and machine fit, at {len(providers)} providers"
+
+
+def _nearest(operation: str, name: str, matches: list[Match]) -> str:
+    mine = sorted((one for one in matches if one.operation == operation), key=lambda one: one.missing)
+    if not mine:
+        return f"{name}: no resource is offered at all."
+    failed = [reason.text for reason in mine[0].reasons if reason.verdict != "satisfied"]
+    return f"{name}: nearest is {mine[0].resource_name} at {mine[0].provider_name}: {' '.join(failed)}"
+
+
+def _offers(entry: CatalogEntry) -> list[CapacityOffer]:
+    facts = entry.body.get(PROPERTIES, {})
+    return [
+        CapacityOffer(
+            provider=entry.provider,
+            provider_name=entry.provider_name,
+            dataset=entry.dataset,
+            resource=one["id"],
+            resource_name=one["name"],
+            place=msgspec.convert(one.get("place", {}), type=Place),
+            capabilities=msgspec.convert(one.get("capabilities", []), type=tuple[Capability, ...]),
+        )
+        for one in facts.get("resources", [])
+    ]
+
+
+async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:
+    """Ask each matched provider for a quote under the standing agreement; one that is away is left out, and said so."""
+    need, plan = await _need_and_plan(node, job)
+    excluded = job.facts.get("excluded", [])
+    held = await node.store.find(Match, need=need.id, limit=10_000)
+    matches = [one for one in held if one.is_feasible and one.provider not in excluded]
+    datasets = dict.fromkeys((one.provider, one.dataset) for one in matches)
+    quotes: list[Quote] = []
+    away: list[str] = []
+    request = draft_request(need, plan)
+
+    async def ask(provider: str, dataset: str) -> None:
+        try:
+            quotes.append(await _ask(node, provider, dataset, request))
+        except (PeerError, Refused) as fault:
+            name = next(one.provider_name for one in matches if one.provider == provider)
+            away.append(f"{name}: {fault}")
+
+    async with anyio.create_task_group() as tasks:
+        for provider, dataset in list(datasets)[:PROVIDERS_MAX]:
+            tasks.start_soon(ask, provider, dataset)
+    if not quotes:
+        raise NoPlan(
+            "No provider gave a quote.", reasons=tuple(away), remedy="Try again when the providers' nodes answer."
+        )
+    quotes.sort(key=lambda one: list(datasets).index(next(key for key in datasets if key[0] == one.provider)))
+    change = Change()
+    for one in quotes:
+        change.put(one).event(Tag.QUOTE_RECEIVED, one.id, provider=one.provider, modes=len(one.modes))
+        knot(node, change, Knot(id=one.id, kind="quote", label=f"quote of {one.provider_name}", holder=one.provider))
+        tie(node, change, need.id, EdgeKind.DERIVES, one.id)
+    await node.store.commit(change)
+    job = msgspec.structs.replace(job, quotes=tuple(one.id for one in quotes), facts={**job.facts, "away": away})
+    left = f"; left out: {'; '.join(away)}" if away else ""
+    return job, f"{len(quotes)} quotes with {sum(len(one.modes) for one in quotes)} ways to do an operation{left}"
+
+
+async def _ask(node: Node, provider: str, dataset: str, request: QuoteRequest) -> Quote:
+    agreement = await node.federation.negotiate(provider, dataset, key=f"capacity:{dataset}")
+    transfer = await node.federation.transfer(agreement, key=f"capacity:{dataset}:{agreement.id}")
+    fetched = await node.federation.fetch(
+        transfer, path="quotes", body=msgspec.json.encode(request), what="a request for a quote"
+    )
+    try:
+        return msgspec.json.decode(fetched.content, type=Quote)
+    except msgspec.MsgspecError as fault:
+        raise PeerError(f"The quote of {provider} cannot be read: {fault}.") from fault
+
+
+async def plan(node: Node, job: Job) -> tuple[Job, str]:
+    """Place the operations on resources in time; keep objective, bound and what others would have done beside it."""
+    need, process = await _need_and_plan(node, job)
+    quotes = [await node.store.get(Quote, one) for one in job.quotes]
+    began = node.clock()
+
+    def solve() -> Plan:
+        return allocate(need, process, quotes, weights=Weights(), now=began, seconds=SOLVE_S, seed=1)
+
+    decided = await to_thread.run_sync(solve)
+    decided = msgspec.structs.replace(decided, decided_by=node.settings.name)
+    change = Change().put(decided).put(msgspec.structs.replace(need, state="planned"))
+    change.event(Tag.PLAN_DECIDED, decided.id, objective=decided.objective_eur, bound=decided.bound_eur)
+    label = f"plan: {decided.objective_eur:,.0f} EUR, bound {decided.bound_eur:,.0f}"
+    knot(node, change, Knot(id=decided.id, kind="plan", label=label))
+    tie(node, change, need.id, EdgeKind.DECIDES, decided.id)
+    for one in quotes:
+        tie(node, change, one.id, EdgeKind.DECIDES, decided.id)
+    await node.store.commit(change)
+    chosen = sorted({one.provider_name for one in decided.assignments})
+    message = (
+        f"{decided.totals.price_eur:,.2f} EUR with {', '.join(chosen)}; objective {decided.objective_eur:,.2f}, "
+        f"lower bound {decided.bound_eur:,.2f} EUR"
+    )
+    return msgspec.structs.replace(job, plan=decided.id), message
+
+
+async def _need_and_plan(node: Node, job: Job) -> tuple[Need, ProcessPlan]:
+    need = await node.store.get(Need, job.need)
+    return need, await node.store.get(ProcessPlan, job.process_plan)

@@ -1,0 +1,243 @@
+"""The agreeing, ordering and making arrows: design offered, orders placed, readings agreed and followed to the end."""
+
+import anyio
+import msgspec
+import structlog
+
+from interwork.core.design import EdgeKind, ProcessPlan, Revision
+from interwork.core.errors import InterworkError, PeerError, Refused
+from interwork.core.event import Tag
+from interwork.core.exchange import Agreement, DatasetKind, Side, Transfer
+from interwork.core.ids import derived_id
+from interwork.core.making import Job, Order, OrderLine, OrderState, Run, RunState
+from interwork.core.planning import Assignment, Plan, Quote
+from interwork.flows.make_part.replan import without
+from interwork.flows.make_part.watch import watch_readings
+from interwork.flows.node import Node
+from interwork.flows.publish import Draft, publish_for
+from interwork.flows.records import OrderStatus
+from interwork.flows.weave import Knot, knot, tie
+from interwork.store import Change
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 1.0
+"""How often an order's state is asked for."""
+
+
+async def capacity_transfer(node: Node, agreement_id: str) -> Transfer:
+    """Open (or find) the transfer under a provider's standing agreement."""
+    agreement = await node.store.get(Agreement, agreement_id)
+    return await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement_id}")
+
+
+async def _post(node: Node, order: Order, path: str, body: bytes, what: str) -> bytes:
+    transfer = await capacity_transfer(node, order.agreement)
+    return (await node.federation.fetch(transfer, path=path, body=body, what=what)).content
+
+
+async def agree(node: Node, job: Job) -> tuple[Job, str]:
+    """Place each provider's order, and agree on its readings; a provider that refuses or is away is planned around."""
+    plan = await node.store.get(Plan, job.plan)
+    orders: list[Order] = []
+    agreements = 0
+    for provider in dict.fromkeys(one.provider for one in plan.assignments):
+        draft = await _draft(node, job, plan, provider)
+        try:
+            placed = await _place(node, draft)
+            await _agree_readings(node, placed)
+        except (Refused, PeerError) as fault:
+            return await without(node, job, orders, provider, fault)
+        agreements += 1
+        orders.append(placed)
+    job = msgspec.structs.replace(job, orders=tuple(order.id for order in orders))
+    return job, f"{len(orders)} orders placed; {agreements} agreements on readings in force"
+
+
+async def _draft(node: Node, job: Job, plan: Plan, provider: str) -> Order:
+    mine = [one for one in plan.assignments if one.provider == provider]
+    quotes = [await node.store.get(Quote, one) for one in job.quotes]
+    quote = next(one for one in quotes if one.provider == provider)
+    revision = await node.store.get(Revision, job.revision)
+    process = await node.store.get(ProcessPlan, job.process_plan)
+    order_id = derived_id("order", plan.id, provider)
+    design = await publish_for(
+        node,
+        Draft(
+            kind=DatasetKind.FILE,
+            subject=f"{revision.id}:{provider}",
+            title=f"Design {revision.file_name} for order {order_id}",
+            properties={"digest": revision.file_digest, "media_type": revision.media_type, "order": order_id},
+        ),
+        did=provider,
+        name=quote.provider_name,
+    )
+    return Order(
+        id=order_id,
+        side=Side.CONSUMER,
+        job=job.id,
+        need=job.need,
+        plan=plan.id,
+        agreement=quote.agreement,
+        provider=provider,
+        consumer=node.did,
+        peer_name=quote.provider_name,
+        part=job.title,
+        material=job.material,
+        quantity=job.quantity,
+        design_dataset=design.id,
+        revision=revision.id,
+        lines=tuple(_line(one, plan, process, quote, revision=revision, tolerance_mm=job.tolerance_mm) for one in mine),
+        price_eur=round(sum(one.price_eur for one in mine), 2),
+        state=OrderState.PLACED,
+        placed_at=node.clock(),
+    )
+
+
+def _line(
+    one: Assignment, plan: Plan, process: ProcessPlan, quote: Quote, *, revision: Revision, tolerance_mm: float
+) -> OrderLine:
+    operation = next(step for step in process.operations if step.id == one.operation)
+    mode = next(way for way in quote.modes if way.operation == one.operation and way.resource == one.resource)
+    before = [other.id for other in plan.assignments if other.lot == one.lot and other.operation in operation.after]
+    return OrderLine(
+        assignment=one.id,
+        operation=one.operation,
+        operation_name=one.operation_name,
+        process=operation.process,
+        lot=one.lot,
+        quantity=one.quantity,
+        resource=one.resource,
+        start=one.start,
+        end=one.end,
+        unit_s=mode.unit_s,
+        unit_energy_kwh=mode.unit_energy_kwh,
+        setup_s=mode.setup_s,
+        setup_energy_kwh=mode.setup_energy_kwh,
+        price_eur=one.price_eur,
+        after=tuple(before),
+        tolerance_mm=tolerance_mm,
+        box_mm=revision.geometry.box_mm,
+    )
+
+
+async def _place(node: Node, draft: Order) -> Order:
+    known = await node.store.peek(Order, draft.id)
+    if known is not None:
+        return known
+    content = await _post(node, draft, "orders", msgspec.json.encode(draft), "an order")
+    answered = msgspec.json.decode(content, type=Order)
+    placed = msgspec.structs.replace(draft, readings_dataset=answered.readings_dataset)
+    change = Change().put(placed).event(Tag.ORDER_PLACED, placed.id, provider=placed.provider, price=placed.price_eur)
+    label = f"order at {placed.peer_name}, {placed.price_eur:,.2f} EUR"
+    knot(node, change, Knot(id=placed.id, kind="order", label=label, holder=placed.provider))
+    tie(node, change, placed.plan, EdgeKind.PERFORMS, placed.id)
+    await node.store.commit(change)
+    return placed
+
+
+async def _agree_readings(node: Node, order: Order) -> Agreement:
+    agreement = await node.federation.negotiate(order.provider, order.readings_dataset, key=f"readings:{order.id}")
+    change = Change()
+    label = f"agreement on readings with {order.peer_name}"
+    knot(node, change, Knot(id=agreement.id, kind="agreement", label=label, holder=order.provider))
+    tie(node, change, agreement.id, EdgeKind.GOVERNS, order.id)
+    await node.store.commit(change)
+    return agreement
+
+
+async def order(node: Node, job: Job) -> tuple[Job, str]:
+    """Confirm the orders; from now on the providers work."""
+    for order_id in job.orders:
+        placed = await node.store.get(Order, order_id)
+        content = await _post(node, placed, f"orders/{order_id}/confirm", b"{}", "a confirmation")
+        answered = msgspec.json.decode(content, type=Order)
+        await node.store.commit(
+            Change(once=f"confirmed:{order_id}")
+            .put(msgspec.structs.replace(placed, state=answered.state))
+            .event(Tag.ORDER_ACCEPTED, order_id, provider=placed.provider)
+        )
+    return job, f"{len(job.orders)} orders accepted"
+
+
+async def make(node: Node, job: Job) -> tuple[Job, str]:
+    """Follow the runs to their end: states under the standing agreements, readings under their own."""
+    statuses: dict[str, OrderStatus] = {}
+    async with anyio.create_task_group() as tasks:
+        for order_id in job.orders:
+            tasks.start_soon(watch_readings, node, order_id)
+        while True:
+            await _ask_all(node, job, statuses)
+            await _tell_arrivals(node, statuses)
+            await _show(node, job, statuses)
+            if len(statuses) == len(job.orders) and all(
+                one.order.state is OrderState.DONE for one in statuses.values()
+            ):
+                break
+            await anyio.sleep(LOOK_EVERY_S)
+        await _last_readings(node, job)
+        tasks.cancel_scope.cancel()
+    runs = [run for one in statuses.values() for run in one.runs]
+    good, scrap = sum(run.good for run in runs), sum(run.scrap for run in runs)
+    return job, f"{len(runs)} runs finished; {good} pieces of work good, {scrap} not"
+
+
+async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
+    for order_id in job.orders:
+        held = await node.store.get(Order, order_id)
+        if held.state is OrderState.DONE and order_id in statuses:
+            continue
+        try:
+            transfer = await capacity_transfer(node, held.agreement)
+            fetched = await node.federation.fetch(transfer, path=f"orders/{order_id}", what="the state of an order")
+        except InterworkError as fault:
+            if not fault.retryable:
+                raise
+            log.warning("order.unanswered", order=order_id, fault=str(fault))
+            continue
+        status = msgspec.json.decode(fetched.content, type=OrderStatus)
+        statuses[order_id] = status
+        if status.order.state is not held.state:
+            await node.store.commit(Change().put(msgspec.structs.replace(held, state=status.order.state)))
+
+
+async def _tell_arrivals(node: Node, statuses: dict[str, OrderStatus]) -> None:
+    """Tell a provider that what it waits for from another one has been made."""
+    done = {run.assignment for one in statuses.values() for run in one.runs if run.state is RunState.COMPLETED}
+    for order_id, status in statuses.items():
+        own = {run.assignment for run in status.runs}
+        for assignment in sorted({before for run in status.runs for before in run.after}):
+            if assignment in done and assignment not in own:
+                held = await node.store.get(Order, order_id)
+                body = msgspec.json.encode({"assignment": assignment})
+                try:
+                    await _post(node, held, f"orders/{order_id}/arrived", body, "word of an arrival")
+                except PeerError as fault:
+                    log.warning("arrival.untold", order=order_id, fault=str(fault))
+
+
+async def _show(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
+    """Save the runs as last seen, so that pages and a restart show them; only when something moved."""
+    change = Change()
+    moved = False
+    for status in statuses.values():
+        for run in status.runs:
+            if await node.store.peek(Run, run.id) != run:
+                moved = True
+                change.put(run)
+                label = f"{run.operation_name}, {run.quantity} pieces: {run.state.value.lower()}"
+                knot(node, change, Knot(id=run.id, kind="run", label=label, holder=status.order.provider))
+                tie(node, change, run.order, EdgeKind.EXECUTES, run.id)
+    if moved:
+        runs = [run for status in statuses.values() for run in status.runs]
+        finished = sum(run.state is RunState.COMPLETED for run in runs)
+        current = await node.store.get(Job, job.id)
+        text = f"{finished} of {len(runs)} runs finished"
+        change.put(msgspec.structs.replace(current, message=text, updated_at=node.clock()))
+        await node.store.commit(change)
+
+
+async def _last_readings(node: Node, job: Job) -> None:
+    """Take what the runs left behind after the last look, bounded."""
+    for order_id in job.orders:
+        with anyio.move_on_after(10):
+            await watch_readings(node, order_id, is_last=True)

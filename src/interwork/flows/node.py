@@ -1,0 +1,63 @@
+"""What a story is told with: the opened parts of one node, handed in by `app.py`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from interwork.core.clock import Clock, now
+from interwork.core.errors import NotFound, Refused
+from interwork.core.exchange import Peer
+from interwork.core.organisation import Setting
+from interwork.core.settings import Settings
+from interwork.federation import Federation, Identity
+from interwork.store import Files, Store
+from interwork.stream import Historian, Live
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One organisation's node, opened."""
+
+    folder: Path
+    settings: Settings
+    store: Store
+    files: Files
+    historian: Historian
+    live: Live
+    identity: Identity
+    federation: Federation
+    issuers: set[str] = field(default_factory=set)
+    """DIDs of the institutes whose membership credentials count here; joining one adds it."""
+    clock: Clock = field(default=now)
+    numbering: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while a signal is given its number."""
+
+    @property
+    def did(self) -> str:
+        """Tell this node's decentralised identifier."""
+        return self.identity.did
+
+    @property
+    def has_institute(self) -> bool:
+        """Tell whether this node runs memberships and projects."""
+        return "institute" in self.settings.roles
+
+    async def portal(self) -> Peer:
+        """Find the portal this node joined; Refused where it joined none."""
+        joined = await self.store.peek(Setting, "portal")
+        address = self.settings.portal or (joined.value if joined else "")
+        if not address:
+            raise Refused(
+                f"{self.settings.name} has joined no portal.",
+                rule="needs are searched in a portal's catalog",
+                remedy="Run `interwork join ADDRESS` first.",
+            )
+        return await self.federation.meet(address)
+
+    async def peer(self, did: str) -> Peer:
+        """Find a node this one has met."""
+        known = await self.store.peek(Peer, did)
+        if known is None:
+            raise NotFound(f"{self.settings.name} has not met {did}.", remedy="Join the portal both are members of.")
+        return known

@@ -1,0 +1,170 @@
+"""Shaping: what of a batch is worth keeping, by each signal's deadband, measured from the last KEPT reading.
+
+A reading is kept where it is the signal's first, moved by the deadband or more, changed its text, its quality or
+between a number and none, where it is older than the last kept one (late data), or where the last kept one is
+`longest_s` old (so that a quiet signal still shows that it is alive). A deadband of 0 keeps every change.
+A number that is none says so in its quality: NaN is Bad_NoData, infinity is Uncertain_EngineeringUnitsExceeded;
+both are kept, and no figure is computed from them.
+
+Comparing with the last kept reading makes each decision depend on the one before. So a batch is worked off in
+slices that hold each signal once, all signals of a slice at a time; what is too narrow for that, and signals with
+texts, go one by one. Both give what a loop over single readings would give, however the readings are batched.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from interwork.core.errors import BadInput
+from interwork.core.resource import BAD_NO_DATA, Batch, Signal
+from interwork.stream.columns import GOOD_BELOW, SIGNALS_END, Columns, Flags, Ints, columns_of, take
+
+UNCERTAIN_UNITS_EXCEEDED = 0x4094_0000
+"""OPC UA Uncertain_EngineeringUnitsExceeded: the value is outside the range of values defined for it."""
+
+WIDE = 48
+"""A slice narrower than this costs more in columns than reading by reading."""
+
+
+class Shaper:
+    """Keeps what changed; its state is the last kept reading of each signal."""
+
+    def __init__(self, deadbands: Mapping[int, float], *, longest_s: float = 60.0) -> None:
+        self._longest_us = int(longest_s * 1e6)
+        self._band = np.zeros(0, np.float64)
+        self._value = np.zeros(0, np.float64)
+        self._time: Ints = np.zeros(0, np.int64)
+        self._quality = np.zeros(0, np.uint32)
+        self._is_seen = np.zeros(0, np.bool_)
+        self._is_text = np.zeros(0, np.bool_)
+        self._scratch: Ints = np.zeros(0, np.int64)
+        self._text: dict[int, str] = {}
+        self._reserve(max(deadbands, default=0))
+        for number, band in deadbands.items():
+            if not 0 <= number < SIGNALS_END or not 0 <= band < float("inf"):
+                raise BadInput(
+                    f"Signal {number} has a deadband of {band}.", remedy="Give a finite deadband of 0 or more."
+                )
+            self._band[number] = band
+
+    @classmethod
+    def of(cls, signals: Iterable[Signal]) -> Self:
+        """Make a shaper with the deadbands of signals."""
+        return cls({signal.number: signal.deadband for signal in signals})
+
+    def shape(self, batch: Batch) -> Batch:
+        """Return what of a batch is kept, in the order it came."""
+        columns = columns_of(batch)
+        rows = len(columns.signal)
+        if not rows:
+            return batch
+        self._reserve(int(columns.signal.max()))
+        given, columns = columns, columns._replace(quality=_flagged(columns))
+        is_kept: Flags = np.zeros(rows, np.bool_)
+        everything: Ints = np.arange(rows)
+        self._scratch[columns.signal] = everything
+        if not columns.text and bool(np.all(self._scratch[columns.signal] == everything)):
+            self._slice(columns, everything, is_kept)
+        else:
+            self._groups(columns, is_kept)
+        if columns.quality is given.quality and bool(is_kept.all()):
+            return batch
+        return take(columns, np.flatnonzero(is_kept))
+
+    def _groups(self, columns: Columns, is_kept: Flags) -> None:
+        """Work off a batch that has signals more than once, or texts."""
+        order: Ints = np.argsort(columns.signal, kind="stable")
+        ordered = columns.signal[order]
+        starts: Ints = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        counts: Ints = np.diff(np.concatenate([starts, [len(order)]]))
+        depth = np.zeros(len(starts), np.int64)
+        is_plain: Flags = np.ones(len(starts), np.bool_)
+        if columns.text:
+            texted: Flags = np.fromiter((text is not None for text in columns.text), np.bool_, len(order))
+            is_plain = ~np.logical_or.reduceat(texted[order], starts)
+        while True:
+            here = np.flatnonzero(is_plain & (counts > depth))
+            if len(here) < WIDE:
+                break
+            self._slice(columns, order[starts[here] + depth[here]], is_kept)
+            depth[here] += 1
+        for group in np.flatnonzero(counts > depth).tolist():
+            first = int(starts[group])
+            self._one_by_one(columns, order[first + int(depth[group]) : first + int(counts[group])].tolist(), is_kept)
+
+    def _slice(self, columns: Columns, rows: Ints, is_kept: Flags) -> None:
+        """Decide on rows of different signals at once."""
+        signal, value, time_us = columns.signal[rows], columns.value[rows], columns.time_us[rows]
+        quality = columns.quality[rows]
+        last = self._value[signal]
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved = np.abs(value - last)
+        changed = (moved >= self._band[signal]) & (moved > 0)
+        changed |= np.isnan(value) != np.isnan(last)
+        changed |= quality != self._quality[signal]
+        gap = time_us - self._time[signal]
+        changed |= (gap < 0) | (gap >= self._longest_us)
+        changed |= self._is_text[signal] | ~self._is_seen[signal]
+        kept = signal[changed]
+        self._value[kept] = value[changed]
+        self._time[kept] = time_us[changed]
+        self._quality[kept] = quality[changed]
+        self._is_seen[kept] = True
+        self._is_text[kept] = False
+        is_kept[rows[changed]] = True
+
+    def _one_by_one(self, columns: Columns, rows: list[int], is_kept: Flags) -> None:
+        """Decide on rows of one signal, in order."""
+        number = int(columns.signal[rows[0]])
+        band, longest = float(self._band[number]), self._longest_us
+        last, last_us = float(self._value[number]), int(self._time[number])
+        last_quality = int(self._quality[number]) if self._is_seen[number] else -1
+        last_text = self._text.get(number) if self._is_text[number] else None
+        texts = [columns.text[row] for row in rows] if columns.text else [None] * len(rows)
+        cells = zip(
+            rows,
+            columns.value[rows].tolist(),
+            columns.time_us[rows].tolist(),
+            columns.quality[rows].tolist(),
+            texts,
+            strict=True,
+        )
+        for row, value, time_us, quality, text in cells:
+            moved = abs(value - last)
+            if (
+                (moved >= band and moved > 0)
+                or quality != last_quality
+                or text != last_text
+                or (value != value) != (last != last)  # noqa: PLR0124 - NaN is what differs from itself
+                or not 0 <= time_us - last_us < longest
+            ):
+                last, last_us, last_quality, last_text = value, time_us, quality, text
+                is_kept[row] = True
+        self._value[number], self._time[number], self._quality[number] = last, last_us, last_quality
+        self._is_seen[number], self._is_text[number] = True, last_text is not None
+        if last_text is not None:
+            self._text[number] = last_text
+
+    def _reserve(self, number: int) -> None:
+        """Make room for a signal number."""
+        held = len(self._band)
+        if number < held:
+            return
+        more = min(max(number + 1, 2 * held, 1024), SIGNALS_END) - held
+        for name in ("_band", "_value", "_time", "_quality", "_is_seen", "_is_text", "_scratch"):
+            column: npt.NDArray[np.generic] = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros(more, column.dtype)]))
+
+
+def _flagged(columns: Columns) -> npt.NDArray[np.uint32]:
+    """Say in the quality that a number is none, or not finite, where the source called it good."""
+    odd: Flags = ~np.isfinite(columns.value)
+    if not odd.any():
+        return columns.quality
+    if columns.text:
+        odd &= np.fromiter((text is None for text in columns.text), np.bool_, len(odd))
+    odd &= columns.quality < GOOD_BELOW
+    flag = np.where(np.isnan(columns.value), np.uint32(BAD_NO_DATA), np.uint32(UNCERTAIN_UNITS_EXCEEDED))
+    return np.where(odd, flag, columns.quality)

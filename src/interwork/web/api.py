@@ -1,0 +1,306 @@
+"""The JSON API: each route parses, calls one flow, renders; every error is an RFC 9457 problem."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from interwork import __version__
+from interwork.consortium import metrics
+from interwork.core.clock import parse_moment, to_us
+from interwork.core.design import ThreadEdge, ThreadNode
+from interwork.core.errors import BadInput, Refused
+from interwork.core.exchange import Agreement, Receipt, Transfer
+from interwork.core.ids import new_id
+from interwork.core.making import Inspection, Job, Measurement, Run, RunState
+from interwork.core.organisation import Role
+from interwork.core.planning import Plan
+from interwork.core.resource import Resource, Signal
+from interwork.design import prov
+from interwork.flows import fund_project, ingest, join, look, make_part, publish
+from interwork.flows.fulfil import perform
+from interwork.flows.make_part.draw import take_awards
+from interwork.flows.make_part.summary import summarise
+from interwork.web.access import MAY, Visitor, node_of, require
+
+T = TypeVar("T")
+Handler = Callable[[Request, Visitor], Awaitable[Any]]
+BODY_MAX = 100 * 1024 * 1024
+LIST_MAX = 1_000
+
+
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which institute to join, and in what tier."""
+
+    address: str
+    tier: str
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Inspection results as a person or a measuring machine enters them."""
+
+    instrument: str
+    measurements: tuple[Measurement, ...]
+    is_simulated: bool = False
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an agreement is ended."""
+
+    reason: str = "ended by its party"
+
+
+async def body_of(request: Request, kind: type[T]) -> T:
+    """Read the JSON body as one of our structs; BadInput names the field that does not fit."""
+    try:
+        return msgspec.json.decode(await request.body() or b"{}", type=kind, strict=True)
+    except msgspec.MsgspecError as fault:
+        raise BadInput(f"The body is not a {kind.__name__}: {fault}.", where=request.url.path) from fault
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", "100")
+    if not text.isdecimal() or not 1 <= int(text) <= LIST_MAX:
+        raise BadInput(f"limit={text!r} is no limit.", remedy=f"Give 1 to {LIST_MAX}.")
+    return int(text)
+
+
+async def _node(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401 - any JSON
+    node = node_of(request)
+    usage = await node.historian.usage()
+    return {
+        "name": node.settings.name,
+        "did": node.did,
+        "address": node.settings.root(),
+        "roles": node.settings.roles,
+        "version": __version__,
+        "resources": await node.store.count(Resource),
+        "signals": await node.store.count(Signal),
+        "readings": usage.rows,
+        "is_sample": node.settings.is_sample,
+    }
+
+
+async def _join(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, JoinRequest)
+    return await join.join(node_of(request), asked.address, asked.tier)
+
+
+async def _connect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await ingest.connect(node_of(request), await body_of(request, ingest.Connection), actor=visitor.id)
+
+
+async def _probe(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, ingest.Connection)
+    return await ingest.probe(asked.endpoint, asked.options)
+
+
+async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await publish.publish_capacity(node_of(request))
+
+
+async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    query = request.query_params
+    try:
+        quantity, tolerance = int(query.get("quantity", "1")), float(query.get("tolerance_mm", "0.1"))
+    except ValueError as fault:
+        raise BadInput(f"A number is expected: {fault}.", where="quantity, tolerance_mm") from fault
+    asked = make_part.MakeRequest(
+        material=query.get("material", ""),
+        quantity=quantity,
+        due=parse_moment(query.get("due", "")),
+        tolerance_mm=tolerance,
+        project=query.get("project", ""),
+        until=query.get("until", ""),
+        key=query.get("key", ""),
+    )
+    content = await request.body()
+    return await make_part.submit(node_of(request), content, query.get("name", "part"), asked, actor=visitor.id)
+
+
+async def _jobs(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"jobs": await node_of(request).store.find(Job, limit=_limit(request), newest=True)}
+
+
+async def _job(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await node_of(request).store.get(Job, request.path_params["id"])
+
+
+async def _proceed(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await make_part.proceed(node_of(request), request.path_params["id"], actor=visitor.id)
+
+
+async def _summary(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await summarise(node_of(request), request.path_params["id"])
+
+
+async def _plan(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await node_of(request).store.get(Plan, request.path_params["id"])
+
+
+async def _thread(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    store = node_of(request).store
+    nodes = await store.find(ThreadNode, limit=10_000)
+    edges = await store.find(ThreadEdge, limit=10_000)
+    if request.query_params.get("form") == "prov":
+        return prov(nodes, edges)
+    return {"nodes": nodes, "edges": edges}
+
+
+async def _agreements(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"agreements": await node_of(request).store.find(Agreement, limit=_limit(request), newest=True)}
+
+
+async def _agreement(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    store, identifier = node_of(request).store, request.path_params["id"]
+    return {
+        "agreement": await store.get(Agreement, identifier),
+        "receipts": await store.find(Receipt, agreement=identifier, limit=LIST_MAX),
+        "transfers": [
+            msgspec.structs.replace(one, token="")
+            for one in await store.find(Transfer, agreement=identifier, limit=100)
+        ],
+    }
+
+
+async def _terminate(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, Ending)
+    return await node_of(request).federation.terminate(request.path_params["id"], reason=asked.reason, actor=visitor.id)
+
+
+async def _runs(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    store = node_of(request).store
+    wanted = request.query_params.get("state") or [state.value for state in RunState]
+    runs = await store.find(Run, limit=_limit(request), state=wanted)
+    names = {one.id: one.name for one in await store.find(Resource, limit=10_000)}
+    return {"runs": [{**msgspec.to_builtins(one), "resource_name": names.get(one.resource, "")} for one in runs]}
+
+
+async def _start(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await perform.start(node_of(request), request.path_params["id"], visitor.id)
+
+
+async def _finish(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await perform.finish(node_of(request), request.path_params["id"], visitor.id)
+
+
+async def _inspect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    node, run_id = node_of(request), request.path_params["id"]
+    results = await body_of(request, Results)
+    inspection = Inspection(
+        id=new_id("inspection"),
+        run=run_id,
+        inspector=visitor.name,
+        instrument=results.instrument,
+        at=node.clock(),
+        measurements=results.measurements,
+        is_simulated=results.is_simulated,
+    )
+    return await perform.inspect(node, run_id, inspection, visitor.id)
+
+
+async def _resources(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"resources": await node_of(request).store.find(Resource, limit=_limit(request))}
+
+
+async def _signals(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    node, wanted = node_of(request), request.query_params.get("resource")
+    limit = _limit(request)
+    signals = await (
+        node.store.find(Signal, limit=limit, resource=wanted) if wanted else node.store.find(Signal, limit=limit)
+    )
+    return {"signals": [{**msgspec.to_builtins(one), **await _last(request, one)} for one in signals]}
+
+
+async def _last(request: Request, signal: Signal) -> dict[str, Any]:
+    """Tell a signal's last reading, or which agreement's end keeps it from being seen."""
+    node = node_of(request)
+    try:
+        await look.may_look(node, await node.store.get(Resource, signal.resource))
+    except Refused as fault:
+        return {"reading": None, "refused": str(fault)}
+    return {"reading": node.live.value(signal.number)}
+
+
+async def _series(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    node, query = node_of(request), request.query_params
+    end = to_us(parse_moment(query["end"])) if "end" in query else to_us(node.clock())
+    start = to_us(parse_moment(query["start"])) if "start" in query else end - 600_000_000
+    return await look.series(node, request.path_params["id"], start, end)
+
+
+async def _call(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await fund_project.open_call(node_of(request), await body_of(request, fund_project.CallDraft))
+
+
+async def _award(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await fund_project.make_award(node_of(request), await body_of(request, fund_project.AwardDraft))
+
+
+async def _take_awards(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"projects": await take_awards(node_of(request))}
+
+
+async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    after = request.query_params.get("after", "0")
+    if not after.isdecimal():
+        raise BadInput(f"after={after!r} is no sequence number.", remedy="Give a whole number.")
+    return {"events": await node_of(request).store.events(after=int(after), limit=_limit(request))}
+
+
+async def _verify(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"events": await node_of(request).store.verify()}
+
+
+async def _report(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"metrics": await metrics(node_of(request).store)}
+
+
+_ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+    # method, path, act of access.MAY, handler
+    ("GET", "/node", "look", _node),
+    ("POST", "/join", "agree", _join),
+    ("POST", "/probe", "operate", _probe),
+    ("POST", "/connect", "operate", _connect),
+    ("POST", "/publish", "agree", _publish),
+    ("POST", "/jobs", "draw", _submit),
+    ("GET", "/jobs", "read", _jobs),
+    ("GET", "/jobs/{id}", "read", _job),
+    ("POST", "/jobs/{id}/proceed", "draw", _proceed),
+    ("GET", "/jobs/{id}/summary", "read", _summary),
+    ("GET", "/plans/{id}", "read", _plan),
+    ("GET", "/thread", "read", _thread),
+    ("GET", "/agreements", "read", _agreements),
+    ("GET", "/agreements/{id}", "read", _agreement),
+    ("POST", "/agreements/{id}/terminate", "agree", _terminate),
+    ("GET", "/runs", "read", _runs),
+    ("POST", "/runs/{id}/start", "operate", _start),
+    ("POST", "/runs/{id}/finish", "operate", _finish),
+    ("POST", "/runs/{id}/inspection", "operate", _inspect),
+    ("GET", "/resources", "read", _resources),
+    ("GET", "/signals", "read", _signals),
+    ("GET", "/signals/{id}/series", "read", _series),
+    ("POST", "/calls", "fund", _call),
+    ("POST", "/awards", "fund", _award),
+    ("POST", "/awards/take", "agree", _take_awards),
+    ("GET", "/events", "audit", _events),
+    ("GET", "/verify", "audit", _verify),
+    ("GET", "/report", "look", _report),
+)
+
+
+def routes(prefix: str = "/api") -> list[Route]:
+    """List the API's routes."""
+    return [Route(prefix + path, _endpoint(act, handler), methods=[method]) for method, path, act, handler in _ROUTES]
+
+
+def _endpoint(act: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        visitor = Visitor() if Role.GUEST in MAY[act] else await require(request, *MAY[act])
+        value = await handler(request, visitor)
+        return Response(msgspec.json.encode(value), media_type="application/json")
+
+    return endpoint

@@ -1,0 +1,51 @@
+"""The portal's pages, one module each: load the records, make one frozen view, render it."""
+
+from starlette.routing import Route
+
+from interwork.web.pages import (
+    admin,
+    agreements,
+    designs,
+    home,
+    jobs,
+    machines,
+    network,
+    plans,
+    programme,
+    report,
+    thread,
+)
+
+
+def routes() -> list[Route]:
+    """List every page."""
+    return [
+        Route("/", home.index),
+        Route("/about", home.about),
+        Route("/network", network.index),
+        Route("/network/{id}", network.show),
+        Route("/machines", machines.index),
+        Route("/machines/{id}", machines.show),
+        Route("/machines/{id}/series.json", machines.series),
+        Route("/machines/{id}/runs/{run}", machines.work_run, methods=["POST"]),
+        Route("/designs", designs.index),
+        Route("/designs", designs.make, methods=["POST"]),
+        Route("/designs/{id}", designs.show),
+        Route("/designs/{id}/model.glb", designs.model),
+        Route("/plans/{id}", plans.show),
+        Route("/jobs", jobs.index),
+        Route("/jobs/{id}", jobs.show),
+        Route("/jobs/{id}/proceed", jobs.proceed, methods=["POST"]),
+        Route("/agreements", agreements.index),
+        Route("/agreements/{id}", agreements.show),
+        Route("/agreements/{id}/terminate", agreements.terminate, methods=["POST"]),
+        Route("/thread", thread.index),
+        Route("/thread/{id}", thread.show),
+        Route("/thread/{id}/{node}", thread.show_node),
+        Route("/programme", programme.index),
+        Route("/report", report.index),
+        Route("/report/rows/{metric}", report.rows),
+        Route("/admin", admin.index),
+        Route("/admin", admin.change, methods=["POST"]),
+        Route("/admin/export.jsonl", admin.export),
+    ]

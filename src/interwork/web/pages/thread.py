@@ -1,0 +1,201 @@
+"""Thread: what led to a thing and what came of it, as a layered graph and as a table; the record behind each node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from interwork.core.design import Design, ProcessPlan, Revision, ThreadEdge, ThreadNode
+from interwork.core.errors import NotFound
+from interwork.core.exchange import Agreement
+from interwork.core.ids import kind_of
+from interwork.core.making import Evidence, Job, Order, Run
+from interwork.core.organisation import Membership, Organisation
+from interwork.core.planning import Match, Need, Plan, Quote
+from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
+from interwork.flows.node import Node
+from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.agreements import names_of
+from interwork.web.render import address_of, render
+
+SHOWN_MAX = 200
+MORE_MAX = 2000
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "rev": Revision,
+    "design": Design,
+    "plan": Plan,
+    "process": ProcessPlan,
+    "need": Need,
+    "match": Match,
+    "quote": Quote,
+    "job": Job,
+    "order": Order,
+    "run": Run,
+    "evidence": Evidence,
+    "award": Award,
+    "call": Call,
+    "share": CostShare,
+    "pay": Disbursement,
+    "gap": Gap,
+    "project": Project,
+    "technology": Technology,
+    "member": Membership,
+    "org": Organisation,
+    "agreement": Agreement,
+}
+"""Which word an id's kind is kept under, for showing the record behind a node or a figure."""
+SECRET = frozenset({"credential", "signature", "token", "password_hash"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One node of a thread with its edges."""
+
+    node: ThreadNode
+    back: tuple[ThreadEdge, ...]
+    on: tuple[ThreadEdge, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadView:
+    """The thread through one thing, both ways, up to a number of nodes."""
+
+    start: str
+    rows: tuple[Row, ...]
+    edges: tuple[ThreadEdge, ...]
+    labels: Mapping[str, str]
+    is_cut: bool
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One thing on a thread with the record behind it."""
+
+    id: str
+    thread: str
+    node: ThreadNode | None
+    back: tuple[ThreadNode, ...]
+    on: tuple[ThreadNode, ...]
+    evidence: Evidence | None
+    fields: tuple[tuple[str, Any], ...]
+    address: str
+    names: Mapping[str, str]
+
+
+async def walk(node: Node, start: str, *, forward: bool, most: int) -> tuple[dict[str, ThreadEdge], list[str], bool]:
+    """Follow edges from a node in one direction, breadth first; returns edges, ids in order of distance, and a cut."""
+    edges: dict[str, ThreadEdge] = {}
+    found, frontier = {start: None}, [start]
+    while frontier:
+        ahead = []
+        for edge in await _edges(node, frontier, forward=forward):
+            edges[edge.id] = edge
+            other = edge.target if forward else edge.source
+            if other not in found:
+                if len(found) >= most:
+                    return edges, list(found), True
+                found[other] = None
+                ahead.append(other)
+        frontier = ahead
+    return edges, list(found), False
+
+
+async def _edges(node: Node, ids: list[str], *, forward: bool) -> list[ThreadEdge]:
+    if forward:
+        return await node.store.find(ThreadEdge, source=ids, limit=10_000)
+    return await node.store.find(ThreadEdge, target=ids, limit=10_000)
+
+
+async def thread_view(node: Node, start: str, most: int) -> ThreadView:
+    """Collect what led to a thing and what came of it."""
+    back, before, cut_before = await walk(node, start, forward=False, most=most)
+    on, after, cut_after = await walk(node, start, forward=True, most=most)
+    ids = list(dict.fromkeys([*reversed(before), *after]))[: 2 * most]
+    nodes = {one.id: one for one in await node.store.find(ThreadNode, id=ids, limit=4 * most)}
+    if start not in nodes:
+        raise NotFound(f"{start[:80]!r} is on no thread here.", remedy="Open Thread and choose something that is.")
+    edges = tuple(one for one in {**back, **on}.values() if one.source in nodes and one.target in nodes)
+    rows = tuple(
+        Row(
+            node=nodes[one],
+            back=tuple(edge for edge in edges if edge.target == one),
+            on=tuple(edge for edge in edges if edge.source == one),
+        )
+        for one in ids
+        if one in nodes
+    )
+    return ThreadView(
+        start=start,
+        rows=rows,
+        edges=edges,
+        labels={one.id: one.label for one in nodes.values()},
+        is_cut=cut_before or cut_after,
+        names=await names_of(node),
+    )
+
+
+async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
+    """Collect one thing, its trace both ways, and the record behind it."""
+    found = await node.store.peek(ThreadNode, identifier)
+    kind = RECORDS.get(kind_of(identifier))
+    record = await node.store.peek(kind, identifier) if kind else None
+    if found is None and record is None:
+        raise NotFound(f"{identifier[:80]!r} is not held here.", remedy="Follow a link of the thread.")
+    _, before, _ = await walk(node, identifier, forward=False, most=SHOWN_MAX)
+    _, after, _ = await walk(node, identifier, forward=True, most=SHOWN_MAX)
+    nodes = {one.id: one for one in await node.store.find(ThreadNode, id=[*before, *after], limit=2 * SHOWN_MAX)}
+    address = address_of(identifier)
+    return NodeView(
+        id=identifier,
+        thread=thread,
+        node=found,
+        back=tuple(nodes[one] for one in before[1:] if one in nodes),
+        on=tuple(nodes[one] for one in after[1:] if one in nodes),
+        evidence=record if isinstance(record, Evidence) else None,
+        fields=tuple(_fields(record)) if record is not None else (),
+        address="" if address.startswith("/thread") else address,
+        names=await names_of(node),
+    )
+
+
+def _fields(record: msgspec.Struct) -> list[tuple[str, Any]]:
+    """List the plain fields of a record by name; nested ones are counted, secrets are left out."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in msgspec.structs.asdict(record).items():
+        if name in SECRET or value in ("", None, (), {}) or isinstance(value, msgspec.Struct):
+            continue
+        rows.append((name, len(value) if isinstance(value, tuple | dict) else value))
+    return rows
+
+
+async def index(request: Request) -> Response:
+    """Show where threads begin."""
+    await require(request, *MAY["read"])
+    store = node_of(request).store
+    kind = request.query_params.get("kind", "need")[:40]
+    everything = kind == "all"
+    nodes = await (store.find(ThreadNode, limit=1000) if everything else store.find(ThreadNode, kind=kind, limit=1000))
+    nodes.sort(key=lambda one: one.at, reverse=True)
+    total = await store.count(ThreadNode)
+    return await render(request, "threads.html", nodes=nodes[:SHOWN_MAX], kind=kind, all=total)
+
+
+async def show(request: Request) -> Response:
+    """Show the thread through one thing; a record that is on no thread is shown by itself."""
+    await require(request, *MAY["read"])
+    node, start = node_of(request), request.path_params["id"]
+    if await node.store.peek(ThreadNode, start) is None:
+        return await render(request, "thread_node.html", view=await node_view(node, start, start))
+    most = MORE_MAX if request.query_params.get("all") else SHOWN_MAX
+    return await render(request, "thread.html", view=await thread_view(node, start, most))
+
+
+async def show_node(request: Request) -> Response:
+    """Show one thing on a thread."""
+    await require(request, *MAY["read"])
+    view = await node_view(node_of(request), request.path_params["id"], request.path_params["node"])
+    return await render(request, "thread_node.html", view=view)

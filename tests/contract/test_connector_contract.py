@@ -1,0 +1,200 @@
+"""What every connector keeps, tried on a real server of each protocol in a child process on loopback."""
+
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
+
+from entries import registered_connectors
+from running import MACHINES, free_port
+
+from interwork.connectors import Found, Point, open_connector, schemes
+from interwork.core.errors import BadInput, MachineUnreachable
+from interwork.core.resource import Meaning, is_good
+
+pytestmark = pytest.mark.peer
+KINDS = sorted(MACHINES)
+NOBODY = {
+    "opcua": "opc.tcp://127.0.0.1:{port}/x",
+    "sparkplug": "mqtt://127.0.0.1:{port}/G/E/D",
+    "mtconnect": "mtconnect://127.0.0.1:{port}",
+    "modbus": "modbus://127.0.0.1:{port}?unit=1",
+}
+MALFORMED = {
+    "opcua": ["opc.tcp://", "opc.tcp://host:port", "opc.tcp://user:pw@host:4840"],
+    "sparkplug": ["mqtt://host", "mqtt://host/group", "mqtt://host/g/+/d", "mqtt://host:0/g/e"],
+    "mtconnect": ["mtconnect:///", "mtconnect://host/a/b", "mtconnect://ho st"],
+    "modbus": ["modbus://?unit=1", "modbus://host?unit=x", "modbus://host:70000"],
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registered():
+    with registered_connectors():
+        yield
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def machine(request):
+    running = MACHINES[request.param]()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=KINDS)
+def doomed(request):
+    running = MACHINES[request.param]()
+    yield running
+    running.stop()
+
+
+def points_of(found):
+    return [Point(number=n, address=one.address, is_text=one.is_text) for n, one in enumerate(found, start=1)]
+
+
+def number_of(found, meaning):
+    return next(n for n, one in enumerate(found, start=1) if one.meaning is meaning)
+
+
+async def seen(batches, number, value):
+    async for batch in batches:
+        for signal, got, quality in zip(batch.signal, batch.value, batch.quality, strict=True):
+            if signal == number and got == value and is_good(quality):
+                return batch
+    return None
+
+
+async def drain(batches):
+    async for _ in batches:
+        pass
+
+
+def test_the_four_schemes_are_found_by_entry_point():
+    assert {"opc.tcp", "mqtt", "mtconnect", "modbus"} <= set(schemes())
+
+
+async def test_browse_proposes_signals_with_meanings_and_known_units(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        found = await connector.browse()
+    assert all(isinstance(one, Found) and one.address and one.name for one in found)
+    assert machine.meanings <= {one.meaning for one in found}
+    assert {one.unit for one in found if one.meaning is Meaning.SPINDLE_SPEED} == {"{rpm}"}
+    assert {one.unit for one in found if one.meaning is Meaning.POWER} <= {"kW", "W"}
+    assert all(one.is_text for one in found if one.meaning is Meaning.EXECUTION)
+
+
+async def test_every_points_first_reading_comes_within_five_seconds(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        points = points_of(await connector.browse())
+        missing = {point.number for point in points}
+        with anyio.fail_after(5):
+            async with aclosing(connector.readings(points)) as batches:
+                async for batch in batches:
+                    missing -= set(batch.signal)
+                    if not missing:
+                        break
+
+
+async def test_a_batch_has_columns_of_one_length_and_the_machines_state_in_our_words(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        found = [one for one in await connector.browse() if one.meaning is Meaning.EXECUTION]
+        async with aclosing(connector.readings(points_of(found))) as batches:
+            batch = await anext(batches)
+    columns = batch.signal, batch.time_us, batch.value, batch.quality, batch.text
+    assert {len(column) for column in columns} == {len(batch)}
+    assert batch.text[0] == "READY"
+
+
+async def test_a_change_on_the_machine_arrives(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        found = await connector.browse()
+        number = number_of(found, Meaning.PART_COUNT)
+        async with aclosing(connector.readings(points_of(found))) as batches:
+            await anext(batches)
+            await anyio.to_thread.run_sync(machine.change, 41)
+            with anyio.fail_after(5):
+                assert await seen(batches, number, 41.0)
+
+
+async def test_a_connector_can_be_read_again(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        found = await connector.browse()
+        for count in (5, 6):
+            await anyio.to_thread.run_sync(machine.change, count)
+            with anyio.fail_after(5):
+                async with aclosing(connector.readings(points_of(found))) as batches:
+                    assert await seen(batches, number_of(found, Meaning.PART_COUNT), float(count))
+
+
+async def test_a_point_that_the_machine_does_not_have_goes_bad_alone(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        points = points_of(await connector.browse())
+        wrong = Point(number=999, address="no such signal", is_text=False)
+        qualities = {}
+        with anyio.fail_after(5):
+            async with aclosing(connector.readings([*points, wrong])) as batches:
+                while not {999, 1} <= qualities.keys():
+                    batch = await anext(batches)
+                    qualities |= dict(zip(batch.signal, batch.quality, strict=True))
+    assert not is_good(qualities[999])
+    assert is_good(qualities[1])
+
+
+async def test_cancelling_is_prompt(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        points = points_of(await connector.browse())
+    started = anyio.current_time()
+    with anyio.move_on_after(2):
+        async with (
+            open_connector(machine.endpoint, machine.options) as connector,
+            aclosing(connector.readings(points)) as batches,
+        ):
+            await drain(batches)
+    assert anyio.current_time() - started < 4
+
+
+async def test_a_lost_link_raises_within_twenty_seconds_and_names_the_machine(doomed):
+    with anyio.fail_after(30):
+        async with open_connector(doomed.endpoint, doomed.options) as connector:
+            points = points_of(await connector.browse())
+            async with aclosing(connector.readings(points)) as batches:
+                await anext(batches)
+                await anyio.to_thread.run_sync(doomed.lose)
+                with pytest.raises(MachineUnreachable) as caught, anyio.fail_after(20):
+                    await drain(batches)
+    assert caught.value.where == doomed.endpoint
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_endpoint_where_nobody_listens_raises_with_address_and_remedy(kind):
+    port = free_port()
+    options = {"registers": [{"address": 0, "name": "x"}]} if kind == "modbus" else {}
+    with pytest.raises(MachineUnreachable) as caught, anyio.fail_after(20):
+        async with open_connector(NOBODY[kind].format(port=port), options):
+            pass
+    assert f"127.0.0.1:{port}" in str(caught.value)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("kind", "endpoint"), [(kind, one) for kind in KINDS for one in MALFORMED[kind]])
+def test_a_malformed_endpoint_is_bad_input(kind, endpoint):
+    options = {"registers": [{"address": 0, "name": "x"}]} if kind == "modbus" else {}
+    with pytest.raises(BadInput):
+        open_connector(endpoint, options)
+
+
+@pytest.mark.parametrize("endpoint", ["", "nothing", "ftp://host/file", "://host"])
+def test_an_unknown_scheme_is_bad_input_that_names_the_known_ones(endpoint):
+    with pytest.raises(BadInput, match=r"opc\.tcp://"):
+        open_connector(endpoint, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_option_is_bad_input(kind):
+    with pytest.raises(BadInput, match="speeed"):
+        open_connector(NOBODY[kind].format(port=1), {"speeed": 1})

@@ -1,0 +1,153 @@
+"""Real machine servers in child processes on loopback, and what the connector contract needs to know of each."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interwork.core.resource import Meaning
+
+HERE = Path(__file__).parent
+START_S = 40
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One server script in its own process: told lines, frozen, thawed, killed."""
+
+    def __init__(self, script, *arguments):
+        command = [sys.executable, "-W", "ignore", str(HERE / script), *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._said = b""
+        self._expect("READY", START_S)
+
+    def _line(self, deadline):
+        while b"\n" not in self._said:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
+            assert ready, "the server did not answer in time"
+            octets = os.read(self.process.stdout.fileno(), 65536)
+            assert octets, f"the server ended with {self.process.wait(5)}"
+            self._said += octets
+        line, _, self._said = self._said.partition(b"\n")
+        return line.decode().strip()
+
+    def _expect(self, word, seconds):
+        deadline = time.monotonic() + seconds
+        said = []
+        while (line := self._line(deadline)) != word:
+            said.append(line)
+        return said
+
+    def tell(self, *words):
+        """Give a command and wait until it is carried out; return what the server said."""
+        self.process.stdin.write(("|".join(map(str, words)) + "\n").encode())
+        self.process.stdin.flush()
+        return self._expect("OK", 10)
+
+    def freeze(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.thaw()
+            self.process.kill()
+        self.process.wait(10)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@dataclass
+class Machine:
+    """A running machine and how the contract suite handles it."""
+
+    endpoint: str
+    servers: list[Server]
+    change: Callable[[float], None]
+    """Make the machine show this part count."""
+    lose: Callable[[], None]
+    """Cut the link for good."""
+    options: dict = field(default_factory=dict)
+    meanings: frozenset = frozenset({Meaning.EXECUTION, Meaning.PART_COUNT, Meaning.POWER, Meaning.SPINDLE_SPEED})
+
+    def stop(self):
+        for server in reversed(self.servers):
+            server.stop()
+
+
+def opcua_machine():
+    port = free_port()
+    server = Server("opcua_server.py", port)
+    return Machine(
+        endpoint=f"opc.tcp://127.0.0.1:{port}/machine",
+        servers=[server],
+        change=lambda count: server.tell("set", "PartCount", int(count)),
+        lose=server.stop,
+    )
+
+
+def sparkplug_machine():
+    port = free_port()
+    broker = Server("mqtt_broker.py", port)
+    node = Server("edge_node.py", port, "G", "E", "D")
+    return Machine(
+        endpoint=f"mqtt://127.0.0.1:{port}/G/E/D",
+        servers=[broker, node],
+        change=lambda count: node.tell("set", "PartCount", int(count)),
+        lose=node.stop,
+    )
+
+
+def mtconnect_machine(*documents):
+    port = free_port()
+    agent = Server("mtconnect_agent.py", port, *documents)
+    return Machine(
+        endpoint=f"mtconnect://127.0.0.1:{port}" + ("" if documents else "/Machine"),
+        servers=[agent],
+        change=lambda count: agent.tell("set", "count", int(count)),
+        lose=agent.stop,
+        options={"heartbeat_ms": 2000},
+    )
+
+
+REGISTERS = [
+    {"address": 0, "name": "Execution", "type": "u16", "states": {"0": "READY", "1": "ACTIVE"}},
+    {"address": 1, "name": "PartCount", "type": "u16", "unit": "1"},
+    {"address": 2, "name": "Power", "type": "f32", "unit": "kW"},
+    {"address": 4, "name": "SpindleSpeed", "type": "u32", "scale": 0.1, "unit": "rpm"},
+]
+
+
+def modbus_machine():
+    port = free_port()
+    server = Server("modbus_server.py", port)
+    return Machine(
+        endpoint=f"modbus://127.0.0.1:{port}?unit=1",
+        servers=[server],
+        change=lambda count: server.tell("set", 1, int(count)),
+        lose=server.stop,
+        options={"registers": REGISTERS, "interval_s": 0.1},
+    )
+
+
+MACHINES = {
+    "opcua": opcua_machine,
+    "sparkplug": sparkplug_machine,
+    "mtconnect": mtconnect_machine,
+    "modbus": modbus_machine,
+}

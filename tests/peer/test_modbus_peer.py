@@ -1,0 +1,107 @@
+"""The Modbus connector against a pymodbus server in a child process: forbidden registers, faults, time."""
+
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
+
+from running import free_port, modbus_machine
+
+from interwork.connectors import BAD_OUT_OF_RANGE, Point
+from interwork.connectors.modbus import ModbusConnector
+from interwork.core.errors import MachineUnreachable
+from interwork.core.resource import GOOD
+
+pytestmark = pytest.mark.peer
+MAP = [{"address": address, "name": f"r{address}"} for address in (0, 1, 9, 12, 13)]
+
+
+@pytest.fixture
+def machine():
+    running = modbus_machine()
+    yield running
+    running.stop()
+
+
+def points(addresses):
+    return [Point(number=number, address=str(number)) for number in addresses]
+
+
+async def test_a_forbidden_register_in_a_block_goes_bad_and_the_others_are_read(machine):
+    machine.servers[0].tell("set", 13, 77)
+    async with (
+        ModbusConnector(machine.endpoint, {"registers": MAP, "interval_s": 0.05}) as connector,
+        aclosing(connector.readings(points([0, 1, 9, 12, 13]))) as batches,
+    ):
+        for _ in range(3):
+            batch = await anext(batches)
+    qualities = dict(zip(batch.signal, batch.quality, strict=True))
+    assert qualities == {0: GOOD, 1: GOOD, 9: BAD_OUT_OF_RANGE, 12: GOOD, 13: GOOD}
+    assert dict(zip(batch.signal, batch.value, strict=True))[13] == 77.0
+
+
+async def test_a_frozen_device_raises_within_its_time_out(machine):
+    async with (
+        ModbusConnector(machine.endpoint, {"registers": MAP, "timeout_s": 1}) as connector,
+        aclosing(connector.readings(points([0]))) as batches,
+    ):
+        await anext(batches)
+        machine.servers[0].freeze()
+        with pytest.raises(MachineUnreachable, match="within 1 s"), anyio.fail_after(6):
+            await anext(batches)
+
+
+async def test_a_unit_that_is_not_there_raises(machine):
+    endpoint = machine.endpoint.replace("unit=1", "unit=9")
+    async with (
+        ModbusConnector(endpoint, {"registers": MAP, "timeout_s": 0.5}) as connector,
+        aclosing(connector.readings(points([0]))) as batches,
+    ):
+        with anyio.fail_after(6):
+            outcome = await next_or_fault(batches)
+    assert isinstance(outcome, MachineUnreachable) or outcome.quality[0] != GOOD
+
+
+async def next_or_fault(batches):
+    try:
+        return await anext(batches)
+    except MachineUnreachable as fault:
+        return fault
+
+
+async def test_polls_that_take_too_long_are_counted_and_not_queued_up(machine):
+    async with (
+        ModbusConnector(machine.endpoint, {"registers": MAP, "interval_s": 0.01}) as connector,
+        aclosing(connector.readings(points([0]))) as batches,
+    ):
+        await anext(batches)
+        await anyio.sleep(0.3)
+        await anext(batches)
+        await anext(batches)
+        assert 1 <= connector.overruns <= 3
+
+
+async def test_a_server_that_talks_nonsense_raises():
+    port = free_port()
+
+    async def nonsense(stream):
+        async with stream:
+            async for octets in stream:
+                await stream.send(b"\x00" + bytes(reversed(octets)) * 40)
+
+    async with anyio.create_task_group() as group:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+        group.start_soon(listener.serve, nonsense)
+        options = {"registers": MAP, "timeout_s": 0.3}
+        async with (
+            ModbusConnector(f"modbus://127.0.0.1:{port}", options) as connector,
+            aclosing(connector.readings(points([0]))) as batches,
+        ):
+            with pytest.raises(MachineUnreachable), anyio.fail_after(6):
+                await anext(batches)
+        group.cancel_scope.cancel()
+    await listener.aclose()

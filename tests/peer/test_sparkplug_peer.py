@@ -1,0 +1,171 @@
+"""The Sparkplug host against an edge node with hand-written protobuf, over a real broker, all in child processes."""
+
+import json
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pytest
+from gmqtt import Client
+from gmqtt.mqtt.constants import MQTTv311
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
+
+from running import Server, free_port, sparkplug_machine
+
+from interwork.connectors import Point
+from interwork.connectors.sparkplug import SparkplugConnector
+from interwork.core.errors import MachineUnreachable
+from interwork.core.resource import BAD_NO_DATA, GOOD
+
+pytestmark = pytest.mark.peer
+COUNT, POWER = Point(number=1, address="PartCount"), Point(number=2, address="Power")
+
+
+@pytest.fixture(scope="module")
+def machine():
+    running = sparkplug_machine()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def doomed():
+    running = sparkplug_machine()
+    yield running
+    running.stop()
+
+
+async def collect(batches, is_enough):
+    rows = []
+    with anyio.fail_after(15):
+        async for batch in batches:
+            rows += zip(batch.signal, batch.value, batch.quality, strict=True)
+            if is_enough(rows):
+                return rows
+    return rows
+
+
+async def tell(machine, *words):
+    return await anyio.to_thread.run_sync(lambda: machine.servers[1].tell(*words))
+
+
+async def births(machine):
+    return int((await tell(machine, "births"))[0])
+
+
+async def test_a_lost_message_asks_for_exactly_one_rebirth(machine):
+    async with (
+        SparkplugConnector(machine.endpoint, {"reorder_s": 0.3}) as connector,
+        aclosing(connector.readings([COUNT])) as batches,
+    ):
+        await anext(batches)
+        before = await births(machine)
+        connector._asked_at = float("-inf")
+        await tell(machine, "skip")
+        await tell(machine, "set", "PartCount", 8)
+        await collect(batches, lambda rows: rows.count((1, 8.0, GOOD)) == 2)
+        await tell(machine, "set", "PartCount", 9)
+        await collect(batches, lambda rows: rows[-1][1] == 9.0)
+        assert await births(machine) == before + 1
+
+
+@pytest.mark.parametrize("trouble", ["garbage", "unknown"])
+async def test_what_cannot_be_understood_asks_for_a_rebirth_and_the_stream_goes_on(machine, trouble):
+    async with SparkplugConnector(machine.endpoint, {}) as connector:
+        connector._asked_at = float("-inf")
+        async with aclosing(connector.readings([COUNT])) as batches:
+            await anext(batches)
+            connector._asked_at = float("-inf")
+            before = await births(machine)
+            await tell(machine, trouble)
+            await tell(machine, "set", "PartCount", 5)
+            await collect(batches, lambda rows: rows[-1][1] == 5.0)
+        assert await births(machine) <= before + 1
+
+
+async def test_null_is_no_value_and_old_values_come_with_their_own_time(machine):
+    async with SparkplugConnector(machine.endpoint, {}) as connector, aclosing(connector.readings([POWER])) as batches:
+        await anext(batches)
+        await tell(machine, "null", "Power")
+        await tell(machine, "late", "Power", 0.5)
+        rows = await collect(batches, lambda rows: len(rows) == 2)
+    assert [quality for *_, quality in rows] == [BAD_NO_DATA, GOOD]
+    assert rows[1][1] == 0.5
+
+
+async def test_an_old_death_is_ignored_and_the_devices_own_death_is_a_lost_link(doomed):
+    async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
+        await anext(batches)
+        await tell(doomed, "olddeath")
+        await tell(doomed, "set", "PartCount", 4)
+        await collect(batches, lambda rows: rows[-1][1] == 4.0)
+        await tell(doomed, "ddeath")
+        with pytest.raises(MachineUnreachable, match="DDEATH"), anyio.fail_after(5):
+            await anext(batches)
+
+
+async def test_a_whole_edge_node_reads_as_device_and_name_and_outlives_a_device(doomed):
+    endpoint = doomed.endpoint.removesuffix("/D")
+    async with SparkplugConnector(endpoint, {}) as connector:
+        found = await connector.browse()
+        assert "D/PartCount" in {one.address for one in found}
+        async with aclosing(connector.readings([Point(number=1, address="D/PartCount")])) as batches:
+            await collect(batches, lambda rows: rows[-1][2] == GOOD)
+            await tell(doomed, "ddeath")
+            rows = await collect(batches, lambda rows: rows[-1][2] != GOOD)
+    assert len(rows) == 1
+
+
+async def test_a_broker_that_goes_away_is_a_lost_link(doomed):
+    async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
+        await anext(batches)
+        await anyio.to_thread.run_sync(doomed.servers[0].stop)
+        with pytest.raises(MachineUnreachable, match="MQTT"), anyio.fail_after(20):
+            await anext(batches)
+
+
+async def test_a_frozen_broker_is_a_lost_link_within_twenty_seconds(doomed):
+    async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
+        await anext(batches)
+        doomed.servers[0].freeze()
+        with pytest.raises(MachineUnreachable, match="MQTT"), anyio.fail_after(20):
+            await anext(batches)
+
+
+async def test_a_node_that_is_not_there_raises_in_bounded_time(machine, monkeypatch):
+    monkeypatch.setattr("interwork.connectors.sparkplug._BIRTH_S", 1.0)
+    async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {}) as connector:
+        with pytest.raises(MachineUnreachable, match="no birth"), anyio.fail_after(5):
+            await connector.browse()
+
+
+async def test_the_host_says_online_on_entering_again_when_contradicted_and_offline_on_leaving():
+    broker = Server("mqtt_broker.py", port := free_port())
+    states = []
+    heard = anyio.Event()
+
+    def note(_client, _topic, content, *_):
+        states.append(json.loads(content)["online"])
+        heard.set()
+
+    watcher = Client("watcher")
+    watcher.on_message = note
+    try:
+        await watcher.connect("127.0.0.1", port, version=MQTTv311)
+        watcher.subscribe("spBv1.0/STATE/plant-host", qos=1)
+        async with SparkplugConnector(f"mqtt://127.0.0.1:{port}/G/E", {"host_id": "plant-host"}):
+            await until(lambda: states == [True])
+            watcher.publish("spBv1.0/STATE/plant-host", '{"online": false, "timestamp": 1}', qos=1)
+            await until(lambda: states == [True, False, True])
+        await until(lambda: states == [True, False, True, False])
+    finally:
+        await watcher.disconnect()
+        broker.stop()
+
+
+async def until(is_so):
+    with anyio.fail_after(5):
+        while not is_so():  # noqa: ASYNC110 - another process makes it so
+            await anyio.sleep(0.02)

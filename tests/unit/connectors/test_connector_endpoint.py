@@ -1,0 +1,59 @@
+"""Endpoints and options: what is wrong is said before a socket is opened."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
+from interwork.core.errors import BadInput, MachineUnreachable
+
+
+def test_an_endpoint_is_taken_apart():
+    endpoint = parse_endpoint("mqtt://[::1]:1884/group%20a/edge?x=1", "mqtt", 1883)
+    assert (endpoint.host, endpoint.port, endpoint.path, endpoint.query) == (
+        "::1",
+        1884,
+        ("group a", "edge"),
+        {"x": "1"},
+    )
+
+
+def test_the_default_port_stands_in():
+    assert parse_endpoint("opc.tcp://plc", "opc.tcp", 4840).port == 4840
+
+
+def test_credentials_in_an_endpoint_are_refused_without_repeating_them():
+    with pytest.raises(BadInput) as caught:
+        parse_endpoint("opc.tcp://tom:secret@plc", "opc.tcp", 4840)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_endpoint_or_bad_input(text):
+    with suppress(BadInput):
+        assert parse_endpoint(f"mqtt://{text}", "mqtt", 1883).host
+
+
+def test_the_lost_link_names_machine_state_and_remedy():
+    fault = parse_endpoint("modbus://plc:502", "modbus", 502).unreachable("is silent.", "Switch it on.")
+    assert isinstance(fault, MachineUnreachable)
+    assert str(fault) == "modbus://plc:502: plc:502 is silent. Switch it on."
+
+
+@pytest.mark.parametrize("value", ["fast", None, float("nan"), 0, 11, []])
+def test_a_number_out_of_bounds_is_bad_input_naming_the_option(value):
+    with pytest.raises(BadInput, match="interval_s"):
+        number_option({"interval_s": value}, "interval_s", 1, low=1, high=10)
+
+
+def test_a_text_option_must_be_a_text():
+    assert text_option({}, "root", "i=85") == "i=85"
+    with pytest.raises(BadInput, match="root"):
+        text_option({"root": 85}, "root")
+
+
+def test_an_option_nobody_reads_is_bad_input_naming_the_known_ones():
+    with pytest.raises(BadInput, match=r"intervall.*interval_s"):
+        check_options({"intervall": 1}, ("interval_s",))

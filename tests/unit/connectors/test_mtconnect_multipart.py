@@ -1,0 +1,67 @@
+"""Parts of a stream, wherever the network cut it."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interwork.connectors.mtconnect.multipart import Multipart, boundary_of
+from interwork.connectors.mtconnect.wire import MAX_DOCUMENT, MalformedDocument
+
+
+def stream(parts):
+    return b"".join(
+        b"--cut\r\nContent-type: text/xml\r\nContent-length: %d\r\n\r\n%b\r\n" % (len(part), part) for part in parts
+    )
+
+
+@given(
+    st.lists(st.binary(max_size=60) | st.just(b"--cut\r\n\r\n"), max_size=6), st.lists(st.integers(1, 40), min_size=1)
+)
+def test_the_parts_come_out_whole_however_the_octets_arrive(parts, sizes):
+    splitter, octets, got = Multipart("cut"), stream(parts), []
+    while octets:
+        for size in sizes:
+            got += splitter.feed(octets[:size])
+            octets = octets[size:]
+    assert got == parts
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_parts_or_malformed(octets):
+    with suppress(MalformedDocument):
+        assert all(isinstance(part, bytes) for part in Multipart("cut").feed(b"--cut\r\n" + octets))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"--other\r\nContent-length: 1\r\n\r\nx",
+        b"--cut\r\nContent-type: text/xml\r\n\r\n<a/>",
+        b"--cut\r\nContent-length: ten\r\n\r\n",
+        b"--cut\r\nContent-length: %d\r\n\r\n" % (MAX_DOCUMENT + 1),
+        b"--cut\r\nContent-length: %b\r\n\r\n" % (b"9" * 5000),
+        b"--cut\r\n" + b"X: y\r\n" * 2000,
+    ],
+)
+def test_a_part_without_boundary_length_or_end_is_malformed(octets):
+    with pytest.raises(MalformedDocument):
+        Multipart("cut").feed(octets)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/x-mixed-replace;boundary=ab12", "ab12"),
+        ('multipart/x-mixed-replace; Boundary="a b"; charset=utf-8', "a b"),
+    ],
+)
+def test_the_boundary_is_read_from_the_content_type(content_type, boundary):
+    assert boundary_of(content_type) == boundary
+
+
+@pytest.mark.parametrize("content_type", ["", "text/xml", "multipart/x-mixed-replace", "text/plain; boundary=x"])
+def test_a_content_type_without_boundary_is_malformed(content_type):
+    with pytest.raises(MalformedDocument):
+        boundary_of(content_type)

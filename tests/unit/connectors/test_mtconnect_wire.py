@@ -1,0 +1,229 @@
+"""MTConnect documents to values, on written examples, real ones and hostile ones."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interwork.connectors import BAD_DECODING
+from interwork.connectors.mtconnect.wire import (
+    MalformedDocument,
+    Memory,
+    errors_of,
+    moment_us,
+    parse_devices,
+    parse_document,
+    parse_streams,
+    values_of,
+)
+from interwork.core.resource import BAD_NO_DATA, GOOD, Meaning
+
+SHARED = Path(os.environ.get("INTERWORK_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data")
+NIST = SHARED / "plant" / "nist-sms"
+needs_nist = pytest.mark.skipif(not NIST.is_dir(), reason="the NIST documents are not on this machine")
+NEEDED = 'xmlns="urn:mtconnect.org:MTConnectDevices:2.0"'
+
+
+def devices(items):
+    return parse_devices(
+        parse_document(
+            f'<MTConnectDevices {NEEDED}><Header/><Devices><Device id="d" name="D"><Components><Axes id="a">'
+            "<Components>"
+            f'<Rotary id="c" name="C"><DataItems>{items}</DataItems></Rotary></Components></Axes></Components></Device>'
+            "</Devices></MTConnectDevices>".encode()
+        )
+    )
+
+
+def streams(body, head='nextSequence="9" firstSequence="1" instanceId="7" bufferSize="100"'):
+    return parse_streams(
+        parse_document(
+            f'<MTConnectStreams xmlns="urn:mtconnect.org:MTConnectStreams:2.0"><Header {head}/><Streams>'
+            f"<DeviceStream><ComponentStream>{body}</ComponentStream></DeviceStream></Streams></MTConnectStreams>".encode()
+        )
+    )
+
+
+def values(item, body):
+    memory = Memory()
+    one = devices(item)["i"]
+    return [reading[1:] for seen in streams(body)[1] for reading in values_of(one, seen, memory)]
+
+
+def sample(text, more=""):
+    return f'<Samples><Load dataItemId="i" sequence="1" timestamp="2026-01-01T00:00:00Z" {more}>{text}</Load></Samples>'
+
+
+LOAD = '<DataItem id="i" category="SAMPLE" type="LOAD" units="PERCENT"/>'
+
+
+def test_numbers_unavailable_and_what_is_neither():
+    assert values(LOAD, sample(" 12.5 ")) == [(12.5, GOOD)]
+    assert values(LOAD, sample("UNAVAILABLE")) == [(None, BAD_NO_DATA)]
+    assert values(LOAD, sample("much")) == [(None, BAD_DECODING)]
+    assert values(LOAD, sample("NaN")) == [(None, BAD_DECODING)]
+
+
+def test_the_standards_types_propose_meanings_and_units():
+    found = devices(
+        LOAD.replace('"i"', '"load"')
+        + '<DataItem id="v" category="SAMPLE" type="ROTARY_VELOCITY" subType="ACTUAL" units="REVOLUTION/MINUTE"/>'
+        '<DataItem id="o" category="EVENT" type="ROTARY_VELOCITY_OVERRIDE" units="PERCENT"/>'
+        '<DataItem id="p" category="SAMPLE" type="ROTARY_VELOCITY" subType="PROGRAMMED" units="REVOLUTION/MINUTE"/>'
+        '<DataItem id="w" category="SAMPLE" type="x:TOOL_WEAR" units="PERCENT"/>'
+        '<DataItem id="a" category="CONDITION" type="SYSTEM"/>'
+    )
+    meanings = {key: (item.found.meaning, item.found.unit, item.found.is_text) for key, item in found.items()}
+    assert meanings == {
+        "load": (Meaning.SPINDLE_LOAD, "%", False),
+        "v": (Meaning.SPINDLE_SPEED, "{rpm}", False),
+        "o": (Meaning.OTHER, "%", False),
+        "p": (Meaning.OTHER, "{rpm}", False),
+        "w": (Meaning.TOOL_WEAR, "%", False),
+        "a": (Meaning.ALARM, "", True),
+    }
+
+
+def test_a_time_series_is_spread_back_from_its_time_stamp():
+    item = '<DataItem id="i" category="SAMPLE" type="LOAD" representation="TIME_SERIES" sampleRate="10"/>'
+    one = devices(item)["i"]
+    readings = list(values_of(one, streams(sample("1 2 3"))[1][0], Memory()))
+    end = moment_us("2026-01-01T00:00:00Z")
+    assert readings == [(end - 200_000, 1.0, GOOD), (end - 100_000, 2.0, GOOD), (end, 3.0, GOOD)]
+
+
+def test_a_data_set_is_kept_whole_from_its_changes():
+    item = '<DataItem id="i" category="EVENT" type="VARIABLE" representation="DATA_SET"/>'
+    start = '<Entry key="a">1</Entry><Entry key="b">2</Entry>'
+    body = "".join(
+        f'<Events><Variable dataItemId="i" sequence="{n}" timestamp="2026-01-01T00:00:00Z" count="1" {more}>{text}'
+        "</Variable></Events>"
+        for n, (text, more) in enumerate(
+            [
+                (start, ""),
+                ('<Entry key="a" removed="true"/>', ""),
+                ('<Entry key="c"><Cell key="x">9</Cell></Entry>', 'resetTriggered="NEW"'),
+            ]
+        )
+    )
+    assert [value for value, _ in values(item, body)] == ['{"a": "1", "b": "2"}', '{"b": "2"}', '{"c": {"x": "9"}}']
+
+
+def test_observations_come_in_order_of_sequence_whatever_the_document_groups():
+    body = "".join(
+        f'<Samples><Load dataItemId="i" sequence="{n}" timestamp="2026-01-01T00:00:00Z">{n}</Load></Samples>'
+        for n in (5, 2, 9)
+    )
+    assert [value for value, _ in values(LOAD, body)] == [2.0, 5.0, 9.0]
+
+
+def test_extension_items_in_their_own_namespace_are_kept():
+    start = '<x:Motion dataItemId="i" sequence="1" timestamp="2026-01-01T00:00:00Z">'
+    body = f'<Events xmlns:x="urn:x">{start}G01</x:Motion></Events>'
+    assert values('<DataItem id="i" category="EVENT" type="x:MOTION"/>', body) == [("G01", GOOD)]
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00.123456Z@1.5", "2026-01-01T00:00:00.123456"]
+)
+def test_a_time_stamp_is_read_to_the_microsecond_in_utc(text):
+    assert moment_us(text) % 1_000_000 == 123_456
+
+
+@given(st.text(max_size=30))
+def test_any_time_stamp_is_a_number(text):
+    assert isinstance(moment_us(text), int)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b"not xml",
+        b'<!DOCTYPE a [<!ENTITY x "y">]><MTConnectStreams><Header nextSequence="1"/></MTConnectStreams>',
+        b"\xff\xfe<a/>",
+        b"<a>" + b"<b>" * 5000,
+    ],
+)
+def test_what_is_no_document_is_malformed(content):
+    with pytest.raises(MalformedDocument):
+        parse_document(content)
+
+
+def test_an_entity_is_never_expanded_and_a_dtd_never_accepted(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    with pytest.raises(MalformedDocument, match="DTD"):
+        parse_document(f'<!DOCTYPE a [<!ENTITY x SYSTEM "file://{secret}">]><a>&x;</a>'.encode())
+
+
+@pytest.mark.parametrize("head", ["", 'nextSequence="x"', f'nextSequence="{"9" * 5000}"'])
+def test_a_stream_without_a_readable_header_is_malformed(head):
+    with pytest.raises(MalformedDocument):
+        streams("", head)
+
+
+def test_another_document_is_malformed_where_a_stream_or_a_model_is_wanted():
+    root = parse_document(b"<other/>")
+    with pytest.raises(MalformedDocument, match="other"):
+        parse_streams(root)
+    with pytest.raises(MalformedDocument, match="other"):
+        parse_devices(root)
+
+
+def test_an_agents_errors_are_listed():
+    root = parse_document(b'<MTConnectError><Errors><Error errorCode="NO_DEVICE">no</Error></Errors></MTConnectError>')
+    assert [(error.code, error.text) for error in errors_of(root)] == [("NO_DEVICE", "no")]
+    assert errors_of(parse_document(b"<MTConnectError/>"))[0].code == "UNKNOWN"
+    assert errors_of(parse_document(b"<other/>")) == []
+
+
+markup = st.recursive(
+    st.text(st.characters(codec="utf-8", exclude_characters="<>&\0", exclude_categories=["C"]), max_size=8),
+    lambda inner: st.builds(
+        lambda tag, key, text, parts: (
+            f'<{tag} dataItemId="i" sequence="{key}" timestamp="{text}">{"".join(parts)}</{tag}>'
+        ),
+        st.sampled_from(["Samples", "Condition", "Fault", "Normal", "Entry", "Cell", "Load", "Unavailable"]),
+        st.integers(-5, 10**20),
+        st.sampled_from(["", "2026-01-01T00:00:00Z", "now"]),
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+
+
+@given(markup, st.sampled_from(["VALUE", "TIME_SERIES", "DATA_SET"]), st.sampled_from(["SAMPLE", "EVENT", "CONDITION"]))
+def test_any_observation_becomes_readings_and_never_a_crash(body, representation, category):
+    item = f'<DataItem id="i" category="{category}" type="LOAD" representation="{representation}" sampleRate="5"/>'
+    for value, _ in values(item, body):
+        assert value is None or isinstance(value, str | float)
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_a_document_or_malformed(content):
+    with suppress(MalformedDocument):
+        assert parse_document(content) is not None
+
+
+@needs_nist
+def test_the_nist_device_model_is_read_whole():
+    found = parse_devices(parse_document((NIST / "Devices.xml").read_bytes()))
+    text = (NIST / "Devices.xml").read_text(encoding="utf-8")
+    assert len(found) == text.count("<DataItem ")
+    meanings = [item.found.meaning for item in found.values()]
+    assert meanings.count(Meaning.EXECUTION) == text.count('"EXECUTION"') + text.count("'EXECUTION'")
+    assert Meaning.SPINDLE_SPEED in meanings
+
+
+@needs_nist
+def test_the_nist_document_has_its_10049_observations():
+    header, seen = parse_streams(parse_document((NIST / "qdr_input001.xml").read_bytes()))
+    assert (header.next_sequence, header.instance) == (10_050, "1475083573")
+    assert [one.sequence for one in seen] == list(range(1, 10_050))
+    assert all(one.time_us > 0 for one in seen)
+    assert sum(one.text == "UNAVAILABLE" or one.level == "UNAVAILABLE" for one in seen) > 0

@@ -1,0 +1,128 @@
+"""What the child process measures, notes and limits."""
+
+import struct
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+
+from interwork.core.errors import UnreadableDesign
+from interwork.design import worker
+from interwork.design.analysis import Answer
+from interwork.design.solid import PIPE_FLANGE, SENSOR_BRACKET, Block, write_step, write_stl
+
+CUBE = Block(name="Cube", length_mm=10.0, width_mm=10.0, height_mm=10.0)
+
+
+def noted(answer, word):
+    return any(word in note for note in answer.geometry.notes)
+
+
+def stl_of(corners):
+    rows = b"".join(struct.pack("<12fH", 0, 0, 0, *facet.ravel(), 0) for facet in corners)
+    return bytes(80) + struct.pack("<I", len(corners)) + rows
+
+
+def cube_corners(scale=1.0):
+    rows = np.frombuffer(write_stl(CUBE), np.dtype([("n", "<f4", 3), ("at", "<f4", (3, 3)), ("f", "<u2")]), 12, 84)
+    return rows["at"].astype(np.float64) * scale
+
+
+def test_the_bracket_agrees_with_its_own_validation_properties(bracket):
+    assert bracket.geometry.volume_mm3 == pytest.approx(SENSOR_BRACKET.volume_mm3(), rel=0.002)
+    assert noted(bracket, "volume, 196906.5 mm³, agrees with")
+
+
+def test_a_tampered_validation_property_is_told(bracket_step):
+    said = f"VOLUME_MEASURE({SENSOR_BRACKET.volume_mm3():.12G}".encode()
+    assert said in bracket_step
+    answer = worker.examine(bracket_step.replace(said, b"VOLUME_MEASURE(250000."), "step")
+    assert noted(answer, "disagrees with the file's own, 250000.0")
+
+
+def test_points_far_outside_the_part_do_not_coarsen_it(bracket_step):
+    far = b"DATA;\n#9999=CARTESIAN_POINT('',(9.E5,9.E5,0.));"
+    answer = worker.examine(bracket_step.replace(b"DATA;", far, 1), "step")
+    assert answer.geometry.volume_mm3 == pytest.approx(SENSOR_BRACKET.volume_mm3(), rel=0.0005)
+
+
+def test_a_mesh_says_that_unit_and_holes_are_not_known():
+    answer = worker.examine(write_stl(PIPE_FLANGE), "stl")
+    assert answer.geometry.holes is None
+    assert noted(answer, "millimetres are assumed")
+    assert noted(answer, "Holes: not recognised")
+
+
+@pytest.mark.parametrize("scale", [1e-3, 2000.0])
+def test_a_suspect_size_is_told_and_never_rescaled(scale):
+    answer = worker.examine(stl_of(cube_corners(scale)), "stl")
+    assert answer.geometry.box_mm[0] == pytest.approx(10 * scale, rel=1e-3)
+    assert noted(answer, "Unit suspect")
+
+
+def test_facets_that_face_inward_are_turned_round_and_it_is_said():
+    answer = worker.examine(stl_of(cube_corners()[:, ::-1]), "stl")
+    assert answer.geometry.volume_mm3 == pytest.approx(1000)
+    assert noted(answer, "turned round")
+
+
+def test_an_inner_cavity_is_taken_off_and_is_no_body():
+    inner = cube_corners(0.5)[:, ::-1] + 2.5
+    answer = worker.examine(stl_of(np.concatenate([cube_corners(), inner])), "stl")
+    assert (answer.geometry.bodies, answer.geometry.volume_mm3) == (1, pytest.approx(875))
+
+
+def test_an_open_surface_beside_a_solid_is_left_out_and_told():
+    sheet = np.array([[[100.0, 0, 0], [105, 0, 0], [105, 5, 0]]])
+    answer = worker.examine(stl_of(np.concatenate([cube_corners(), sheet])), "stl")
+    assert answer.geometry.box_mm == pytest.approx((10, 10, 10))
+    assert answer.geometry.is_closed
+    assert noted(answer, "1 open surfaces")
+
+
+def test_a_surface_with_a_gap_is_not_closed_and_its_volume_is_doubted():
+    answer = worker.examine(stl_of(cube_corners()[1:]), "stl")
+    assert not answer.geometry.is_closed
+    assert noted(answer, "the volume is uncertain")
+
+
+def test_two_bodies_are_totals_and_say_so():
+    answer = worker.examine(stl_of(np.concatenate([cube_corners(), cube_corners() + 50])), "stl")
+    assert (answer.geometry.bodies, answer.geometry.holes) == (2, None)
+    assert noted(answer, "one by one")
+
+
+def test_step_text_without_a_solid_is_refused():
+    with pytest.raises(UnreadableDesign, match="found no surface"):
+        worker.examine(b"ISO-10303-21;HEADER;ENDSEC;DATA;ENDSEC;END-ISO-10303-21;", "step")
+
+
+def test_the_iges_unit_is_read_from_the_global_section():
+    line = b",,7Hunknown,32,38,7,99,15,,1.,1,2HIN,1,0.08;".ljust(72) + b"G      1\n"
+    assert worker._iges_unit(line) == "in"
+    assert worker._iges_unit(b"nothing") == ""
+
+
+def test_the_limits_hold_in_the_child():
+    code = (
+        "import resource; from interwork.design import worker; worker.set_limits(7);"
+        "print(*(resource.getrlimit(getattr(resource, n))[0] for n in ('RLIMIT_AS', 'RLIMIT_CPU', 'RLIMIT_CORE')))"
+    )
+    path = {"PYTHONPATH": ":".join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=path, text=True).stdout
+    assert said.split() == [str(worker.MEMORY_BYTES), "7", "0"]
+
+
+def test_the_child_answers_a_refusal_in_its_own_words_on_a_clean_stdout():
+    path = {"PYTHONPATH": ":".join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "interwork.design.worker", "stl", "20"]
+    done = subprocess.run(command, input=b"x" * 20, capture_output=True, check=True, env=path)
+    answer = msgspec.msgpack.decode(done.stdout, type=Answer)
+    assert answer.geometry is None
+    assert "cut short" in answer.refusal
+
+
+def test_a_stepped_solid_of_step_text_gives_a_named_view():
+    assert b"Cube" in worker.examine(write_step(CUBE), "step").view
