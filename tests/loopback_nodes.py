@@ -1,6 +1,7 @@
 """Real federation nodes on loopback for tests: own store, own key, own HTTP server, nothing replaced."""
 
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from interwork.core.clock import now
 from interwork.core.errors import InterworkError
 from interwork.core.exchange import Dataset, DatasetKind, Policy
-from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient, policy
+from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient, terms
 from interwork.store import Change, Store
 from interwork.web.dsp import routes
 from interwork.web.problem import on_error
@@ -63,8 +64,8 @@ class LoopbackNode:
 
     async def publish(self, title="Bracket", *, odrl=None, access=None, name="one", **properties):
         """Offer a dataset under rules of its own; open to all unless told."""
-        terms = Policy(id=f"policy-{name}", name=name, text=f"Clause {name}.", odrl=odrl or open_rules())
-        change = Change().put(terms)
+        held = Policy(id=f"policy-{name}", name=name, text=f"Clause {name}.", odrl=odrl or open_rules())
+        change = Change().put(held)
         if access:
             change.put(Policy(id=f"access-{name}", name=name, text="Who sees it.", odrl=access))
         await self.store.commit(change)
@@ -73,7 +74,7 @@ class LoopbackNode:
                 id=f"dataset-{name}",
                 kind=DatasetKind.FILE,
                 title=title,
-                policy=terms.id,
+                policy=held.id,
                 access=f"access-{name}" if access else "",
                 properties=properties,
                 changed_at=now(),
@@ -86,7 +87,7 @@ def open_rules():
 
 
 def only(operand, operator, right):
-    full = operand if operand == "dateTime" else policy.VOCABULARY + operand
+    full = operand if operand == "dateTime" else terms.VOCABULARY + operand
     return {
         "permission": [
             {"action": "use", "constraint": [{"leftOperand": full, "operator": operator, "rightOperand": right}]}
@@ -283,3 +284,16 @@ async def eventually(read, is_so, *, within_s=5.0):
             found = await read()
     assert is_so(found), found
     return found
+
+
+async def serve_alone(folder: str, name: str, port: str, margin_s: str) -> None:
+    """Be one node in a process of its own, offering one dataset, until the process is killed."""
+    async with loopback_node(Path(folder), name, port=int(port), margin_s=float(margin_s)) as node:
+        await node.publish()
+        sys.stdout.write(f"ready {node.root}\n")
+        sys.stdout.flush()
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    anyio.run(serve_alone, *sys.argv[1:])

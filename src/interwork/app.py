@@ -132,7 +132,7 @@ async def open_node(folder: Path) -> Node:
         settings=settings,
         store=store,
         files=Files(folder / "files"),
-        historian=await Historian.open(folder / "readings"),
+        historian=await Historian.open(folder / "readings", limits=settings.limits),
         live=Live(),
         identity=identity,
         federation=federation,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
+import anyio
 import world_records as records
 
 from interwork.app import Node, open_node
@@ -75,8 +76,8 @@ class StillNode(Node):
 
 async def build(folder: Path, *, port: int = 8799, seeded: bool = True) -> StillNode:
     """Open a node in a folder, with the world in it or with nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "node.toml").write_text(SETTINGS.format(port=port))
+    await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
+    await anyio.Path(folder / "node.toml").write_text(SETTINGS.format(port=port))
     node = await reopen(folder)
     if seeded:
         await seed(node)

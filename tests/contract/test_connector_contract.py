@@ -1,16 +1,11 @@
 """What every connector keeps, tried on a real server of each protocol in a child process on loopback."""
 
-import sys
 from contextlib import aclosing
-from pathlib import Path
 
 import anyio
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
-
-from entries import registered_connectors
-from running import MACHINES, free_port
+from machines.entries import registered_connectors
+from machines.running import MACHINES, free_port
 
 from interwork.connectors import Found, Point, open_connector, schemes
 from interwork.core.errors import BadInput, MachineUnreachable

@@ -26,10 +26,14 @@ def free_port():
 class Server:
     """One server script in its own process: told lines, frozen, thawed, killed."""
 
-    def __init__(self, script, *arguments):
-        command = [sys.executable, "-W", "ignore", str(HERE / script), *map(str, arguments)]
+    def __init__(self, script, *arguments, program=(sys.executable, "-W", "ignore"), **environment):
+        command = [*program, str(HERE / script), *map(str, arguments)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | environment,
         )
         self._said = b""
         self._expect("READY", START_S)
@@ -70,6 +74,13 @@ class Server:
         self.process.wait(10)
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+class NodeServer(Server):
+    """A server script for Node.js with the packages of an npm folder."""
+
+    def __init__(self, packages, script, *arguments):
+        super().__init__(script, *arguments, program=("node",), NODE_PATH=str(Path(packages) / "node_modules"))
 
 
 @dataclass

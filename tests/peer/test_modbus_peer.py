@@ -1,15 +1,11 @@
 """The Modbus connector against a pymodbus server in a child process: forbidden registers, faults, time."""
 
-import sys
 from contextlib import aclosing
-from pathlib import Path
 
 import anyio
+import anyio.abc
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
-
-from running import free_port, modbus_machine
+from machines.running import modbus_machine
 
 from interwork.connectors import BAD_OUT_OF_RANGE, Point
 from interwork.connectors.modbus import ModbusConnector
@@ -85,23 +81,18 @@ async def test_polls_that_take_too_long_are_counted_and_not_queued_up(machine):
         assert 1 <= connector.overruns <= 3
 
 
+async def nonsense(stream):
+    async with stream:
+        async for octets in stream:
+            await stream.send(b"\x00" + bytes(reversed(octets)) * 40)
+
+
 async def test_a_server_that_talks_nonsense_raises():
-    port = free_port()
-
-    async def nonsense(stream):
-        async with stream:
-            async for octets in stream:
-                await stream.send(b"\x00" + bytes(reversed(octets)) * 40)
-
-    async with anyio.create_task_group() as group:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, nonsense)
-        options = {"registers": MAP, "timeout_s": 0.3}
-        async with (
-            ModbusConnector(f"modbus://127.0.0.1:{port}", options) as connector,
-            aclosing(connector.readings(points([0]))) as batches,
-        ):
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        connector = ModbusConnector(f"modbus://127.0.0.1:{port}", {"registers": MAP, "timeout_s": 0.3})
+        async with connector, aclosing(connector.readings(points([0]))) as batches:
             with pytest.raises(MachineUnreachable), anyio.fail_after(6):
                 await anext(batches)
         group.cancel_scope.cancel()
-    await listener.aclose()

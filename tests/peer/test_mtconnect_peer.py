@@ -5,16 +5,12 @@ The documents are of the NIST Smart Manufacturing Systems Test Bed (US Governmen
 
 import math
 import os
-import sys
 from contextlib import aclosing
 from pathlib import Path
 
 import anyio
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
-
-from running import mtconnect_machine
+from machines.running import mtconnect_machine
 
 from interwork.connectors import Point
 from interwork.connectors.mtconnect import MTConnectConnector
@@ -110,6 +106,19 @@ async def test_reading_again_resumes_at_the_next_sequence_without_loss_or_repeat
             rows = await collect(again, lambda rows: rows[-1][1] == 29.0)
     # The batch that was being looked at when reading stopped comes again: it was not taken to its end.
     assert [value for _, value, _, _ in rows] == [float(count) for count in range(1, 30)]
+
+
+async def test_entering_again_resumes_too(machine):
+    connector = MTConnectConnector(machine.endpoint, machine.options)
+    async with connector, aclosing(connector.readings([COUNT])) as batches:
+        await anext(batches)
+        await anyio.to_thread.run_sync(machine.change, 1)
+        await collect(batches, lambda rows: rows[-1][1] == 1.0)
+    for count in (2, 3, 4):
+        await anyio.to_thread.run_sync(machine.change, count)
+    async with connector, aclosing(connector.readings([COUNT])) as again:
+        rows = await collect(again, lambda rows: rows[-1][1] == 4.0)
+    assert [value for _, value, _, _ in rows] == [1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize("how", ["silence", "freeze"])

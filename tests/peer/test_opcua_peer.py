@@ -1,16 +1,11 @@
 """The OPC UA connector against asyncua's server in a child process: limits, faults, time, what is lost and found."""
 
 import math
-import sys
 from contextlib import aclosing
-from pathlib import Path
 
 import anyio
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "machines"))
-
-from running import opcua_machine
+from machines.running import opcua_machine
 
 from interwork.connectors import Point
 from interwork.connectors.opcua import OpcUaConnector

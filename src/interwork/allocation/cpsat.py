@@ -67,6 +67,8 @@ class _Cell:
     start: cp_model.IntVar
     chosen: list[tuple[cp_model.IntVar, Option, int]]
     """Literal, option and minutes."""
+    stretches: list[list[tuple[cp_model.IntVar, tuple[int, int]]]]
+    """Per option, the literal of each stretch it may start in."""
 
     def length(self) -> Terms:
         return [(literal, minutes) for literal, _, minutes in self.chosen]
@@ -211,24 +213,32 @@ def _add_lot(model: _Model, instance: Instance, lot: tuple[int, int]) -> None:
 
 
 def _add_cell(model: _Model, lot: tuple[int, int], operation: int) -> _Cell:
+    """Add the start and the choice of a cell: one literal per option, and under it one per free stretch.
+
+    The start lies between the sums of what the stretches allow, and at 0 where the lot count is off. Stretches as
+    literals, not holes in a domain: the linear relaxation sees them, and a conflict rules out more than a minute.
+    """
     cp, on = model.cp, model.counts[lot[0]]
-    cell = _Cell(cp.new_int_var(0, model.space.horizon, ""), [])
+    cell = _Cell(cp.new_int_var(0, model.space.horizon, ""), [], [])
+    firsts: Terms = []
+    lasts: Terms = []
     for each in model.space.cells[*lot, operation]:
-        minutes = each.figures.minutes
-        starts = [[first, min(last, model.space.horizon - minutes)] for first, last in each.starts]
-        starts = [stretch for stretch in starts if stretch[0] <= stretch[1]]
-        if not starts:
-            continue
         literal = cp.new_bool_var("")
-        domain = cp_model.Domain.from_intervals(starts)
-        cp.add_linear_expression_in_domain(cell.start, domain).only_enforce_if(literal)
+        within = [literal] if len(each.starts) == 1 else [cp.new_bool_var("") for _ in each.starts]
+        if len(within) > 1:
+            cp.add_exactly_one([*within, ~literal])
+        firsts += [(inside, first) for inside, (first, _) in zip(within, each.starts, strict=True)]
+        lasts += [(inside, last) for inside, (_, last) in zip(within, each.starts, strict=True)]
+        minutes = each.figures.minutes
         interval = cp.new_optional_fixed_size_interval_var(cell.start, minutes, literal, "")
         model.intervals.setdefault(each.option.resource, []).append(interval)
         model.cents.append((literal, each.figures.cents))
         model.grams.append((literal, each.figures.grams))
         cell.chosen.append((literal, each.option, minutes))
+        cell.stretches.append(list(zip(within, each.starts, strict=True)))
     cp.add_exactly_one([*(literal for literal, _, _ in cell.chosen), ~on])
-    cp.add(cell.start == 0).only_enforce_if(~on)
+    cp.add(cell.start >= _sum(firsts))
+    cp.add(cell.start <= _sum(lasts))
     model.cells[*lot, operation] = cell
     return cell
 
@@ -313,11 +323,13 @@ def _hint(model: _Model, instance: Instance, schedule: Schedule) -> None:
     for (count, lot, operation), cell in model.cells.items():
         placed = schedule.at(instance, lot, operation) if count == on else None
         cp.add_hint(cell.start, placed.start if placed else 0)
-        for literal, option, _ in cell.chosen:
+        for (literal, option, _), stretches in zip(cell.chosen, cell.stretches, strict=True):
             is_taken = placed is not None and option == placed.option
             cp.add_hint(literal, is_taken)
             if is_taken:
                 taken.add(literal.index)
+            for inside, (first, last) in stretches if len(stretches) > 1 else ():
+                cp.add_hint(inside, placed is not None and is_taken and first <= placed.start <= last)
     finish = weigh(instance, schedule).finish
     for variable, value in ((model.finish, finish), (model.late, max(0, 60 * finish - instance.due_s))):
         assert variable is not None

@@ -242,7 +242,7 @@ def narrow(instance: Instance, upper: int | None = None) -> Space:
     cells: dict[tuple[int, int, int], tuple[Possibility, ...]] = {}
     horizon, bounds = 0, []
     for count, lots in enumerate(instance.splits):
-        tables = {size: _in_time(tabulate(instance, size)) for size in lots}
+        tables = {size: _in_time(instance, tabulate(instance, size), instance.horizon) for size in lots}
         if not all(all(table) for table in tables.values()):
             continue
         through = {size: _least_through(instance, table) for size, table in tables.items()}
@@ -254,15 +254,60 @@ def narrow(instance: Instance, upper: int | None = None) -> Space:
             continue
         bounds.append(instance.objective(0, 0, finish) + cost)
         room = None if upper is None else upper - bounds[-1]
+        kept = {size: _in_time(instance, _keep(tables[size], through[size], least[size], room), last) for size in lots}
+        if not all(all(table) for table in kept.values()):
+            continue
         horizon = max(horizon, last)
         for lot, size in enumerate(lots):
-            for operation, row in enumerate(_keep(tables[size], through[size], least[size], room)):
+            for operation, row in enumerate(kept[size]):
                 cells[count, lot, operation] = row
     return Space(cells=cells, horizon=horizon, bound=min(bounds, default=0))
 
 
-def _in_time(table: Table) -> Table:
-    return tuple(tuple(each for each in row if each.starts) for row in table)
+def _in_time(instance: Instance, table: Table, last: int) -> Table:
+    """Cut starts that come before a lot can be there, or too late for what follows to end by `last`."""
+    tails = _tails(instance, table)
+    kept: list[tuple[Possibility, ...]] = []
+    for operation, row in enumerate(table):
+        left = []
+        for each in row:
+            ready = _least_ready(instance, kept, operation, each.option)
+            latest = (
+                last - each.figures.minutes - tails[operation] - _delivery_minutes(instance, operation, each.option)
+            )
+            starts = tuple((max(a, ready), min(b, latest)) for a, b in each.starts if b >= ready and a <= latest)
+            if starts:
+                left.append(Possibility(each.option, each.figures, starts))
+        kept.append(tuple(left))
+        if not left:
+            return (*kept, *(() for _ in table[operation + 1 :]))
+    return tuple(kept)
+
+
+def _tails(instance: Instance, table: Table) -> list[int]:
+    """Reckon the least minutes of work that must follow each operation."""
+    tails = [0] * len(table)
+    for operation in range(len(table) - 1, -1, -1):
+        quickest = min((each.figures.minutes for each in table[operation]), default=0)
+        for earlier in instance.before[operation]:
+            tails[earlier] = max(tails[earlier], quickest + tails[operation])
+    return tails
+
+
+def _least_ready(instance: Instance, table: Sequence[Sequence[Possibility]], operation: int, option: Option) -> int:
+    """Reckon the earliest a lot can be at an option's site if no other stood in its way."""
+    return max(
+        (
+            min(e.starts[0][0] + e.figures.minutes + _travel(instance, e.option, option) for e in table[earlier])
+            for earlier in instance.before[operation]
+        ),
+        default=0,
+    )
+
+
+def _delivery_minutes(instance: Instance, operation: int, option: Option) -> int:
+    route = instance.deliveries[option.site] if operation in instance.last else None
+    return route.minutes if route else 0
 
 
 def _keep(table: Table, through: list[list[int]], least: int, room: int | None) -> Table:
@@ -322,27 +367,14 @@ def _delivery_units(instance: Instance, operation: int, option: Option) -> int:
 
 
 def _least_finish(instance: Instance, table: Table) -> int:
-    """Reckon the earliest a lot can be delivered if no other stood in its way; past the horizon if never."""
-    never = instance.horizon + 1
-    ends: list[list[int]] = []
-    finish = 0
-    for operation, row in enumerate(table):
-        ends.append([])
-        for each in row:
-            ready = 0
-            for earlier in instance.before[operation]:
-                arrivals = [
-                    end + _travel(instance, source.option, each.option)
-                    for end, source in zip(ends[earlier], table[earlier], strict=True)
-                ]
-                ready = max(ready, min(arrivals))
-            start = earliest(each.starts, each.figures.minutes, ready, ())
-            ends[-1].append(never if start is None else start + each.figures.minutes)
-        if operation in instance.last:
-            routes = [instance.deliveries[each.option.site] for each in row]
-            delivered = [end + (route.minutes if route else 0) for end, route in zip(ends[-1], routes, strict=True)]
-            finish = max(finish, min(delivered))
-    return finish
+    """Reckon the earliest a lot can be delivered if no other stood in its way; its starts are those in time."""
+    return max(
+        min(
+            e.starts[0][0] + e.figures.minutes + _delivery_minutes(instance, operation, e.option)
+            for e in table[operation]
+        )
+        for operation in instance.last
+    )
 
 
 def _travel(instance: Instance, a: Option, b: Option) -> int:

@@ -17,7 +17,7 @@ from interwork.core.errors import BadInput
 from interwork.core.ids import derived_id
 from interwork.core.planning import Mode, Quote, Verdict, Window
 from interwork.core.resource import Rates, Resource
-from interwork.core.taxonomy import material_of
+from interwork.core.taxonomy import material_of, subsumes
 
 REFERENCE_MM3_S = 100.0
 MAX_OPERATIONS = 200
@@ -48,7 +48,8 @@ def quote(
     declined: list[str] = []
     for operation in request.operations:
         refusals = []
-        for resource in resources:
+        able = [each for each in resources if any(subsumes(c.process, operation.process) for c in each.capabilities)]
+        for resource in able:
             offered = _quote_one(operation, request, resource)
             if isinstance(offered, str):
                 refusals.append(offered)
@@ -59,8 +60,8 @@ def quote(
                 modes.append(replace(offered, windows=windows, provider=provider, provider_name=provider_name))
             else:
                 refusals.append(f"{resource.name} has no free time for a part before {horizon:%d %b %Y}.")
-        if len(refusals) == len(resources):
-            declined.append(f"{operation.name}: {' '.join(refusals) or 'no resource is offered for work.'}")
+        if len(refusals) == len(able):
+            declined.append(f"{operation.name}: {' '.join(refusals) or f'no resource offers {operation.process}.'}")
     price, note = _material_price(request)
     return Quote(
         id=derived_id("quote", request.need, provider, now.isoformat(), request.due.isoformat(), str(request.quantity)),
@@ -108,8 +109,8 @@ def _quote_one(operation: Operation, request: QuoteRequest, resource: Resource) 
     if failed:
         return " ".join(failed)
     rates = resource.rates
-    if rates is None:
-        return f"{resource.name} has no rates to quote from."
+    if rates is None or not rates.removal_mm3_s > 0:
+        return f"{resource.name} has no rates to quote from, or removes nothing by them."
     machinability = material_of(request.material).machinability if request.material else 1.0
     machining_s = machining_time(operation, machinability, rates)
     unit_s = machining_s + rates.handling_s
@@ -163,7 +164,7 @@ def _material_price(request: QuoteRequest) -> tuple[float, str]:
     material = material_of(request.material)
     price = round(material.price_eur_kg * request.stock_mass_kg, 4)
     text = (
-        f"Material {price:.2f} € per part is an assumption: {request.stock_mass_kg:.3g} kg of {material.name} "
+        f"Material, charged with the first operation, {price:.2f} € per part is an assumption: {request.stock_mass_kg:.3g} kg of {material.name} "
         f"at {material.price_eur_kg:g} €/kg from the materials table, not a market price."
     )
     return price, text

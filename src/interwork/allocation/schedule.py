@@ -3,6 +3,7 @@
 The plan, the baselines and every alternative are weighed here by the same few lines.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def weigh(instance: Instance, schedule: Schedule) -> Sums:
         watt_hours=sum(each.watt_hours for each in figures),
         grams=grams,
         millilitres=sum(each.millilitres for each in figures),
-        km=round(sum(each.route.km for each in carried), 1),
+        km=round(math.fsum(each.route.km for each in carried), 1),
         finish=finish,
         objective=instance.objective(cents, grams, finish),
     )

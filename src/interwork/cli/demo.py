@@ -3,6 +3,7 @@
 import argparse
 import signal
 import threading
+import time
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -14,16 +15,19 @@ from rich.console import Console
 
 from interwork.app import SETTINGS_FILE
 from interwork.cli import local, making
-from interwork.cli.calls import Remote, show
+from interwork.cli.calls import NodeSaid, Remote, show
 from interwork.cli.processes import Network, end_leftovers, pick_ports
 from interwork.cli.remote import plain
 from interwork.core.clock import parse_moment, rfc3339
-from interwork.core.errors import BadInput
+from interwork.core.errors import BadInput, MachineUnreachable, PeerUnreachable
 from interwork.core.organisation import Role
 from interwork.simulate.faces.modbus import REGISTERS
 
 SPEED = 600.0
 LOOK_S = 1.0
+PATIENCE_S = 90.0
+"""How long a node or a machine that does not answer is asked again: it is being started, or started again."""
+AWAY = (PeerUnreachable.code, MachineUnreachable.code)
 
 
 def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
@@ -58,7 +62,6 @@ class Sample:
             wanted |= {f"machine:{machine['name']}": 0, f"panel:{machine['name']}": 0}
         self.ports = pick_ports(folder, wanted)
         self.nodes: dict[str, Remote] = {}
-        self.claims: dict[str, str] = {}
 
     def data(self, key: str) -> Path:
         """Tell a node's data folder."""
@@ -93,7 +96,10 @@ class Sample:
             self.network.start(one["key"], ["serve", "--data", str(self.data(one["key"])), "--json", "--verbose"])
         facts = self.network.wait([*self.nodes, *(self.slug(one["name"]) for one in self.machines)])
         self.endpoints = {name: str(fact.get("endpoint", "")) for name, fact in facts.items()}
-        self.claims = {key: str(facts[key]["claim"]) for key in self.nodes}
+
+    def claim(self, key: str) -> str:
+        """Tell the one-time link that the node printed when it started last; empty once its owner has an account."""
+        return str((self.network.children[key].ready() or {}).get("claim", ""))
 
     def _init(self, one: dict[str, Any]) -> None:
         folder = self.data(one["key"])
@@ -116,23 +122,23 @@ class Sample:
         portal = self.nodes["portal"]
         for one in self.plan["nodes"]:
             if one["key"] != "portal":
-                self.nodes[one["key"]].post("/api/join", {"address": portal.address, "tier": one["tier"]})
+                patiently(self.nodes[one["key"]], "/api/join", {"address": portal.address, "tier": one["tier"]})
         self.console.print(f"  [green]✓[/green] {len(self.nodes) - 1} organisations are members of the institute")
         for machine in self.plan["machines"]:
             self._connect(machine)
         for key in dict.fromkeys(one["node"] for one in self.plan["machines"]):
-            self.nodes[key].post("/api/publish")
+            patiently(self.nodes[key], "/api/publish")
         connected = len(self.machines)
         self.console.print(
             f"  [green]✓[/green] {connected} simulated machines connected (OPC UA, Sparkplug B, MTConnect, Modbus TCP)"
             f" and {len(self.plan['machines']) - connected} unconnected benches recorded"
         )
-        call = portal.post("/api/calls", plain(self.plan["call"]))
+        call = patiently(portal, "/api/calls", plain(self.plan["call"]))
         award = plain(self.plan["award"])
         recipient = self.nodes[award.pop("recipient")]
         did = recipient.get("/api/node")["did"]
-        made = portal.post("/api/awards", {**award, "call": call["id"], "recipient_did": did})
-        taken = recipient.post("/api/awards/take")["projects"]
+        made = patiently(portal, "/api/awards", {**award, "call": call["id"], "recipient_did": did})
+        taken = patiently(recipient, "/api/awards/take")["projects"]
         self.project = taken[0]["id"] if taken else ""
         self.console.print(
             f"  [green]✓[/green] the award of {made['amount_eur']:,.0f} EUR and its project are recorded at both ends"
@@ -147,7 +153,7 @@ class Sample:
             body |= {"endpoint": "", "time_scale": self.speed, "is_simulated": True}
         if machine["protocol"] == "modbus":
             body["options"] = {"registers": plain([dict(row) for row in REGISTERS])}
-        self.nodes[machine["node"]].post("/api/connect", body)
+        patiently(self.nodes[machine["node"]], "/api/connect", body)
 
     def start_people(self) -> None:
         """Start the simulated operator of each plant."""
@@ -182,9 +188,10 @@ class Sample:
             raise BadInput(f"{arguments.part} cannot be read: {fault.strerror}.") from fault
         name = arguments.part.name if arguments.part else part["file"]
         material = arguments.material or part["material"]
-        quantity = arguments.quantity or part["quantity"]
+        quantity = part["quantity"] if arguments.quantity is None else arguments.quantity
         due = arguments.due or part["due"]
-        job = requester.post(
+        job = patiently(
+            requester,
             "/api/jobs",
             content,
             name=name,
@@ -195,7 +202,21 @@ class Sample:
             project=self.project,
             key=f"{part['key']}:{name}:{material}:{quantity}:{due}",
         )
+        if job["state"] == "failed":
+            job = patiently(requester, f"/api/jobs/{job['id']}/proceed")
         return requester, job
+
+
+def patiently(remote: Remote, path: str, body: object = None, **query: str) -> Any:  # noqa: ANN401 - JSON
+    """Tell a node to do something, again while it or what it speaks to is away; every step of ours may be repeated."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return remote.post(path, body, **query)
+        except (NodeSaid, PeerUnreachable) as fault:
+            if fault.code not in AWAY or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_S)
 
 
 def _toml(value: object) -> str:
@@ -209,40 +230,42 @@ def _toml(value: object) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Run the sample network."""
     console = making.console_of(as_json=arguments.json)
-    stopped = threading.Event()
+    done = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    arguments.data.mkdir(parents=True, exist_ok=True)
+    local.make_folder(arguments.data)
     end_leftovers(arguments.data)
     sample = Sample(arguments.data, arguments.speed, console)
     try:
-        return _play(sample, arguments, console)
+        return _play(sample, arguments, console, done)
     except KeyboardInterrupt:
         console.print("\nStopping …")
-        return 0 if not stopped.is_set() else 130
+        return 0 if done.is_set() else 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C leaves no child behind
+            signal.signal(number, signal.SIG_IGN)
         sample.network.stop()
 
 
-def _play(sample: Sample, arguments: argparse.Namespace, console: Console) -> int:
+def _play(sample: Sample, arguments: argparse.Namespace, console: Console, done: threading.Event) -> int:
     console.rule("Interwork: a sample network on this machine (organisations made up, machines SIMULATED)")
     with console.status("starting the simulated machines and the nodes"):
         sample.start_machines()
         sample.start_nodes()
     console.print(f"  [green]✓[/green] {len(sample.nodes)} nodes and {len(sample.machines)} simulated machines started")
-    with console.status("joining, connecting, publishing"):
-        sample.settle()
-        sample.start_people()
     keeper = _Keeper(sample.network, console)
     keeper.start()
     try:
+        with console.status("joining, connecting, publishing"):
+            sample.settle()
+            sample.start_people()
         requester, job = sample.submit(arguments)
         making.follow(requester, job["id"], console, limit_s=3600)
         summary = requester.get(f"/api/jobs/{job['id']}/summary")
+        done.set()
         if arguments.json:
             show(summary)
         else:
@@ -260,8 +283,8 @@ def _invite(sample: Sample, console: Console) -> None:
     console.print()
     console.print(f"  The portal:     {sample.nodes['portal'].address}")
     for key, remote in sample.nodes.items():
-        link = sample.claims.get(key) or f"{remote.address}/sign-in"
-        word = "make its owner's account" if sample.claims.get(key) else "sign in"
+        link = sample.claim(key) or f"{remote.address}/sign-in"
+        word = "make its owner's account" if sample.claim(key) else "sign in"
         console.print(f"  {key:<14}  {word}: {link}")
     console.print("  The nodes run on. Ctrl-C stops everything; `make run` again starts from here.")
 

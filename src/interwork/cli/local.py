@@ -16,10 +16,11 @@ from typing import Any
 import anyio
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interwork.app import SETTINGS_FILE, TOKEN_FILE, open_node, owner_link, read_settings
 from interwork.cli.calls import add_data, show
-from interwork.core.errors import BadInput, Conflict, PortInUse
+from interwork.core.errors import BadInput, Conflict, DiskFull, PortInUse, ours
 from interwork.core.ids import new_id
 from interwork.core.organisation import OrganisationKind, Role
 from interwork.core.settings import Settings
@@ -102,7 +103,7 @@ def make_node(
         raise Conflict(f"{folder} holds a node already.", remedy="Give another folder with --data.")
     if not 1 <= port <= 65535:
         raise BadInput(f"{port} is not a port.", remedy="Give 1 to 65535.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lines = [
         f"name = {_quoted(name)}",
         f'organisation = "{new_id("org")}"',
@@ -118,6 +119,16 @@ def make_node(
     secret = anyio.run(_first_token, folder, written)
     keep_secret(folder / TOKEN_FILE, secret)
     written.rename(folder / SETTINGS_FILE)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, or say why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise BadInput(
+            f"{folder} cannot be a data folder: {fault.strerror}.", remedy="Give another folder with --data."
+        ) from fault
 
 
 async def _first_token(folder: Path, written: Path) -> str:
@@ -186,9 +197,38 @@ def serve_node(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class _App:
+    """Runs the application and keeps what ended the node's tasks, so that the command line says it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.fault: BaseException | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_trace(message: Message) -> None:
+            await send({**message, "message": ""} if "message" in message else message)
+
+        try:
+            await self._app(scope, receive, without_trace)
+        except BaseException as fault:
+            self.fault = fault
+            raise
+
+
+class _Server(uvicorn.Server):
+    """Serves as long as the node's own tasks run: one whose tasks ended stops instead of answering on."""
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or bool(getattr(self.lifespan, "error_occurred", False))
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio then switches Nagle off
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
@@ -205,15 +245,16 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _serve(folder: Path, listening: socket.socket, as_json: bool) -> None:
     node = await open_node(folder)
     link = await owner_link(node)
+    app = _App(create_app(node))
     config = uvicorn.Config(
-        create_app(node),
+        app,
         log_config=None,
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_S,
         ws="websockets-sansio",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     if as_json:
         print(f'{{"ready": true, "address": "{node.settings.root()}", "claim": "{link}"}}', flush=True)
     else:
@@ -221,6 +262,8 @@ async def _serve(folder: Path, listening: socket.socket, as_json: bool) -> None:
         if link:
             print(f"Make the owner's account, once: {link}", flush=True)
     await server.serve(sockets=[listening])
+    if app.fault is not None:
+        raise ours(app.fault) or app.fault
 
 
 def examine(arguments: argparse.Namespace) -> int:
@@ -275,7 +318,18 @@ async def _take_out(folder: Path, target: Path) -> int:
             count += 1
     finally:
         await store.close()
-    with tarfile.open(target, "w:gz") as archive:
+    try:
+        _pack(folder, target, tables)
+    except OSError as fault:
+        raise DiskFull(
+            f"{target} cannot be written: {fault.strerror}.", remedy="Free space, or give another path with --to."
+        ) from fault
+    return count
+
+
+def _pack(folder: Path, target: Path, tables: dict[str, list[bytes]]) -> None:
+    whole = target.with_name(target.name + ".part")
+    with tarfile.open(whole, "w:gz") as archive:
         for table, lines in tables.items():
             content = b"\n".join(lines) + b"\n"
             entry = tarfile.TarInfo(f"records/{table}.jsonl")
@@ -285,4 +339,4 @@ async def _take_out(folder: Path, target: Path) -> int:
             for path in sorted((folder / part).rglob("*")):
                 if path.is_file() and path.suffix != ".wal":
                     archive.add(path, arcname=str(path.relative_to(folder)))
-    return count
+    whole.rename(target)

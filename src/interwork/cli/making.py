@@ -161,7 +161,7 @@ def print_summary(summary: dict[str, Any], console: Console, address: str) -> No
             f"[yellow]  The machines are SIMULATED, running {summary['time_scale']:.0f} times faster than real ones; "
             "energy and counts are theirs, in their own time.[/yellow]"
         )
-    console.print(f"  Read the thread:  {address}/thread/{job['id']}")
+    console.print(f"  Read the thread:  {address}/thread/{job['need'] or job['revision']}")
     sys.stdout.flush()
 
 

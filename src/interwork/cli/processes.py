@@ -92,8 +92,8 @@ class Network:
     def start(self, name: str, words: Sequence[str]) -> Child:
         """Start one child."""
         child = Child(name, words, self.folder)
-        self.children[name] = child
         child.start()
+        self.children[name] = child  # only now: a child that has not begun is not one that died
         return child
 
     def wait(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -119,7 +119,7 @@ class Network:
     def mend(self) -> list[str]:
         """Start again what has died; return what was started."""
         mended = []
-        for child in self.children.values():
+        for child in list(self.children.values()):
             if child.is_dead() and child.restarts < RESTARTS_MAX:
                 child.restarts += 1
                 child.start()

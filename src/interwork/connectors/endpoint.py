@@ -31,6 +31,7 @@ def parse_endpoint(text: str, scheme: str, default_port: int) -> Endpoint:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as fault:
         raise BadInput(f"{text!r} is no endpoint: {fault}.", remedy=example) from fault
     if parts.scheme != scheme or not host or any(mark.isspace() for mark in text):

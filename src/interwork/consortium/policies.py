@@ -48,18 +48,21 @@ def common_policies(institute: str, institute_name: str) -> dict[str, Policy]:
     }
 
 
-def only_participant(did: str, name: str, institute: str, institute_name: str, what: str) -> Policy:
-    """Make the policy under which one named organisation, while it is a member, may use what is offered."""
+def only_participant(did: str, name: str, member_of: tuple[str, str], what: str) -> Policy:
+    """Make the policy under which one named organisation, while it is a member, may use what is offered.
+
+    `member_of` is the DID and name of the institute; the institute itself needs no membership.
+    """
+    institute, institute_name = member_of
+    constraints = [_constraint("participant", "eq", did)]
+    clause = f"{what}: only {name} may use this"
+    if did != institute:
+        constraints.append(_constraint("membership", "isAnyOf", [institute]))
+        clause += f", only while it is a member of {institute_name}"
     return Policy(
         id=derived_id("policy", "only", did, institute, what),
         name=f"{what}: {name} only",
-        text=(
-            f"{what}: only {name} may use this, only while it is a member of {institute_name}, "
-            "and only to fulfil its order. The owner keeps all rights in it."
-        ),
-        odrl=_permission(
-            _constraint("participant", "eq", did),
-            _constraint("membership", "isAnyOf", [institute]),
-        ),
+        text=f"{clause}, and only for the work it was given for. The owner keeps all rights in it.",
+        odrl=_permission(*constraints),
         owner=institute,
     )

@@ -101,7 +101,7 @@ async def _finance(store: Store) -> list[Metric]:
         _sum("disbursed", "Paid on evidence", paid, lambda one: one.amount_eur, lambda one: (one.id, one.milestone)),
     ]
     if public:
-        rows = tuple([*_euros(awards), *_euros(shares)])
+        rows = (*_euros(awards), *_euros(shares))
         found.append(
             Metric(
                 id="match-ratio",

@@ -155,3 +155,13 @@ class Damaged(Unusable):
     """Stored bytes or the event chain do not verify."""
 
     code = "damaged"
+
+
+def ours(fault: BaseException) -> InterworkError | None:
+    """Find the error of ours in a fault, or in a group of faults that are all ours; None where something else is."""
+    if isinstance(fault, InterworkError):
+        return fault
+    if not isinstance(fault, BaseExceptionGroup):
+        return None
+    found = [ours(one) for one in fault.exceptions]
+    return None if None in found else found[0]

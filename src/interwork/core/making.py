@@ -60,6 +60,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     lot: int
     quantity: int
     resource: str
+    resource_name: str = ""
     start: datetime
     end: datetime
     unit_s: float

@@ -4,8 +4,8 @@
 to it; `DataSource` is what the node answers with under an agreement.
 """
 
-from interwork.federation.catalog import Crawled as Crawled
 from interwork.federation.client import PeerClient as PeerClient
+from interwork.federation.crawling import Crawled as Crawled
 from interwork.federation.dataplane import DataRequest as DataRequest
 from interwork.federation.dataplane import DataResponse as DataResponse
 from interwork.federation.dataplane import DataSource as DataSource

@@ -21,7 +21,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from interwork.core.clock import Clock
-from interwork.core.errors import Conflict, LimitReached, PeerError, PeerUnreachable, Refused
+from interwork.core.errors import BadInput, Conflict, LimitReached, NotFound, PeerError, PeerUnreachable, Refused
 from interwork.core.exchange import Outgoing
 from interwork.core.ids import new_id
 from interwork.federation import wire
@@ -129,7 +129,11 @@ class Outbox:
             tasks.start_soon(self._listen)
             while True:
                 self._news = anyio.Event()
-                pause = await self._dispatch(tasks)
+                try:
+                    pause = await self._dispatch(tasks)
+                except LimitReached as fault:  # the store is overloaded: what waits, waits a little longer
+                    log.warning("outbox.waits", fault=str(fault))
+                    pause = IDLE_S
                 with anyio.move_on_after(pause):
                     await self._news.wait()
 
@@ -171,6 +175,10 @@ class Outbox:
         except (Conflict, LimitReached) as fault:  # it still waits, and whoever gets it twice answers as before
             log.warning("message.unsettled", process=one.process, fault=str(fault))
             await anyio.sleep(UNSETTLED_S)
+        except (BadInput, NotFound) as fault:  # its own records are at fault: nothing is gained by trying again
+            log.warning("message.dead", process=one.process, fault=str(fault))
+            dead = msgspec.structs.replace(one, state="dead", fault=str(fault)[:1000])
+            await self._parts.store.commit(Change().put(dead))
         finally:
             self._busy.pop(one.process, None)
             self._news.set()

@@ -8,30 +8,33 @@ everything but yes is a refusal. A permission without constraints holds; a prohi
 Nothing controls data after delivery: evaluating decides whether access is given, refused or ended, and no more.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import datetime
 from enum import StrEnum
 from operator import eq, ge, gt, le, lt, ne
 from types import MappingProxyType
 from typing import Any
 
-ODRL = "http://www.w3.org/ns/odrl/2/"
-VOCABULARY = "https://w3id.org/interwork/policy/"
+from interwork.federation.terms import (
+    DEEPEST,
+    LOGICAL,
+    RULES,
+    VOCABULARY,
+    action_of,
+    constraints,
+    many,
+    moment,
+    term,
+    values,
+)
+
 TEXT = "https://w3id.org/interwork/text"
 """Key under which a policy carries its clause in words."""
 MEMBERSHIP = VOCABULARY + "membership"
 TIER = VOCABULARY + "tier"
 PARTICIPANT = VOCABULARY + "participant"
-PURPOSE = VOCABULARY + "purpose"
 
-DEEPEST = 16
-"""Logical constraints nested deeper than this are not evaluated."""
-_LOGICAL = ("and", "or", "xone", "andSequence")
-_RULES = ("permission", "prohibition", "obligation")
-_IDENTITY = frozenset({"@id", "@type", "uid", "target", "assigner", "assignee"})
 ACTIONS = frozenset(
     """use access aggregate annotate anonymize archive attribute commercialize compensate copy delete derive display
     distribute execute extract grantUse index inform install modify move play present print read reproduce reviewPolicy
@@ -211,38 +214,38 @@ class _Walk:
     def rules(self, odrl: Mapping[str, Any], name: str, action: str, claims: Claims) -> list[Verdict]:
         """Evaluate every permission or prohibition of an action."""
         found = []
-        for index, rule in enumerate(_many(odrl.get(name))):
+        for index, rule in enumerate(many(odrl.get(name))):
             if not isinstance(rule, Mapping):
                 found.append(self._note(f"{name}[{index}]", "a rule", Verdict.UNKNOWN, "it is no rule"))
-            elif _action(rule) == action:
+            elif action_of(rule) == action:
                 path = f"{name}[{index}].constraint"
                 found.append(_both(self._list(path, rule.get("constraint"), claims, 0)))
         return found
 
     def _list(self, path: str, value: object, claims: Claims, depth: int) -> list[Verdict]:
-        constraints = _many(value)
+        constraints = many(value)
         scope = _at_institutes(constraints, claims)
         return [self._constraint(f"{path}[{at}]", one, scope, depth) for at, one in enumerate(constraints)]
 
     def _constraint(self, path: str, constraint: object, claims: Claims, depth: int) -> Verdict:
         if not isinstance(constraint, Mapping) or depth > DEEPEST:
             return self._note(path, "a constraint", Verdict.UNKNOWN, "it is no constraint, or nested too deep")
-        logical = [name for name in _LOGICAL if name in constraint]
+        logical = [name for name in LOGICAL if name in constraint]
         if not logical:
             return self._atom(path, constraint, claims)
         if len(logical) > 1:
             return self._note(path, " and ".join(logical), Verdict.UNKNOWN, "one logical operator may stand here")
         name = logical[0]
-        scope = claims if name in ("or", "xone") else _at_institutes(_many(constraint[name]), claims)
+        scope = claims if name in ("or", "xone") else _at_institutes(many(constraint[name]), claims)
         inner = [
             self._constraint(f"{path}.{name}[{at}]", one, scope, depth + 1)
-            for at, one in enumerate(_many(constraint[name]))
+            for at, one in enumerate(many(constraint[name]))
         ]
         return _COMBINE[name](inner)
 
     def _atom(self, path: str, constraint: Mapping[str, Any], claims: Claims) -> Verdict:
         left, operator = term(constraint.get("leftOperand")), term(constraint.get("operator"))
-        right = _values(constraint.get("rightOperand"))
+        right = values(constraint.get("rightOperand"))
         shown = ", ".join(right) or "nothing"
         operand = self.operands.get(left)
         clause = f"{operand.words if operand else left} {_WORDS.get(operator, operator)} {shown}"
@@ -268,7 +271,7 @@ def _at_institutes(constraints: Sequence[object], claims: Claims) -> Claims:
         if isinstance(one, Mapping) and term(one.get("leftOperand")) == MEMBERSHIP:
             if term(one.get("operator")) not in ("eq", "isA", "isAnyOf", "isPartOf"):
                 continue
-            named |= set(_values(one.get("rightOperand"))) & set(claims.get(MEMBERSHIP, ()))
+            named |= set(values(one.get("rightOperand"))) & set(claims.get(MEMBERSHIP, ()))
     if not named or not any(key.startswith(f"{TIER}@") for key in claims):
         return claims
     return {**claims, TIER: [tier for institute in sorted(named) for tier in claims.get(f"{TIER}@{institute}", ())]}
@@ -317,86 +320,20 @@ def _all(operator: str, held: Sequence[Any], asked: object) -> Verdict:
     return Verdict.YES if all(_ORDER[operator](one, asked) for one in held) else Verdict.NO
 
 
-def moment(text: str, *, is_end: bool) -> datetime:
-    """Read an xsd:dateTime, UTC where no zone is given; a date alone stands for its first or last moment."""
-    if len(text) == len("2026-12-24"):
-        day = datetime.fromisoformat(text)
-        return datetime.combine(day, time.max if is_end else time.min, tzinfo=UTC)
-    read = datetime.fromisoformat(text)
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
-
-
-def term(value: object) -> str:
-    """Write a name in its short form, whether it came as a term, a prefixed name, an IRI or a reference."""
-    if isinstance(value, Mapping):
-        value = value.get("@id", value.get("@value", ""))
-    if not isinstance(value, str):
-        return ""
-    return value.removeprefix(ODRL).removeprefix("odrl:")
-
-
-def _many(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _values(value: object) -> list[str]:
-    """Read a right operand as texts, whether single or a list, plain, typed or a reference."""
-    found: list[str] = []
-    for one in _many(value):
-        plain = one.get("@value", one.get("@id", "")) if isinstance(one, Mapping) else one
-        found.append(plain if isinstance(plain, str) else json.dumps(plain))
-    return found
-
-
-def _action(rule: Mapping[str, Any]) -> str:
-    actions = _many(rule.get("action"))
-    return term(actions[0]) if len(actions) == 1 else ""
-
-
-def _constraints(odrl: Mapping[str, Any]) -> Iterator[tuple[str, Any, int]]:
-    """Walk every constraint of every rule: its path, itself, and how deep it stands."""
-    waiting: list[tuple[str, Any, int]] = []
-    for name in _RULES:
-        for index, rule in enumerate(_many(odrl.get(name))):
-            inner = _many(rule.get("constraint")) if isinstance(rule, Mapping) else []
-            waiting += [(f"{name}[{index}].constraint[{at}]", one, 0) for at, one in enumerate(inner)]
-    while waiting:
-        path, constraint, depth = waiting.pop(0)
-        yield path, constraint, depth
-        for name in _LOGICAL if isinstance(constraint, Mapping) and depth <= DEEPEST else ():
-            inner = _many(constraint.get(name))
-            waiting += [(f"{path}.{name}[{at}]", one, depth + 1) for at, one in enumerate(inner)]
-
-
-def declared_purposes(odrl: Mapping[str, Any]) -> list[str]:
-    """List the purposes somebody commits to by agreeing to a policy."""
-    return sorted(
-        {
-            purpose
-            for path, one, _ in _constraints(odrl)
-            if path.startswith("permission") and isinstance(one, Mapping) and term(one.get("leftOperand")) == PURPOSE
-            if term(one.get("operator")) in ("eq", "isA", "isAnyOf")
-            for purpose in _values(one.get("rightOperand"))
-        }
-    )
-
-
 def check_policy(odrl: Mapping[str, Any], operands: Mapping[str, Operand] = OPERANDS) -> list[str]:
     """List everything that keeps a policy from being evaluated, each fault with its path; empty = it can be offered."""
     faults = []
-    if not _many(odrl.get("permission")):
+    if not many(odrl.get("permission")):
         faults.append("permission: at least one is needed, or nothing is ever allowed")
-    for name in _RULES:
+    for name in RULES:
         if name in odrl and not isinstance(odrl[name], list):
             faults.append(f"{name}: is a list")
-        for index, rule in enumerate(_many(odrl.get(name))):
+        for index, rule in enumerate(many(odrl.get(name))):
             if not isinstance(rule, Mapping) or not isinstance(rule.get("constraint", []), list):
                 faults.append(f"{name}[{index}]: is an object with an action and a list of constraints")
-            elif _action(rule) not in ACTIONS:
+            elif action_of(rule) not in ACTIONS:
                 faults.append(f"{name}[{index}].action: {rule.get('action')!r} is no action of ODRL")
-    for path, one, depth in _constraints(odrl):
+    for path, one, depth in constraints(odrl):
         faults.extend(f"{path}{fault}" for fault in _faults(one, depth, operands))
     return faults
 
@@ -405,7 +342,7 @@ def _faults(one: object, depth: int, operands: Mapping[str, Operand]) -> Iterato
     if not isinstance(one, Mapping) or depth > DEEPEST:
         yield ": is nested too deep" if depth > DEEPEST else ": is an object"
         return
-    logical = [name for name in _LOGICAL if name in one]
+    logical = [name for name in LOGICAL if name in one]
     if logical:
         if len(logical) > 1 or not isinstance(one[logical[0]], list) or not one[logical[0]]:
             yield f".{logical[0]}: is one list of constraints"
@@ -421,63 +358,7 @@ def _faults(one: object, depth: int, operands: Mapping[str, Operand]) -> Iterato
     if operator not in operand.operators:
         known = ", ".join(sorted(operand.operators))
         yield f".operator: {operator!r} does not go with {operand.words}; use {known}"
-    if not _many(right) or not all(isinstance(item, str | Mapping) for item in _many(right)):
+    if not many(right) or not all(isinstance(item, str | Mapping) for item in many(right)):
         yield ".rightOperand: is a text or a list of texts; numbers are written as texts"
-    elif operand.kind != "text" and _COMPARE[operand.kind]("eq", (), _values(right)) is Verdict.UNKNOWN:
+    elif operand.kind != "text" and _COMPARE[operand.kind]("eq", (), values(right)) is Verdict.UNKNOWN:
         yield f".rightOperand: {right!r} is not one {operand.kind}"
-
-
-def canonical(odrl: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the rules of a policy in the one form that equal policies share; ids, parties and texts are left out."""
-    return {name: _sorted(_plain_rule(rule) for rule in _many(odrl.get(name))) for name in _RULES if odrl.get(name)}
-
-
-def terms_digest(odrl: Mapping[str, Any]) -> str:
-    """Name the rules of a policy by the SHA-256 of their canonical form."""
-    return hashlib.sha256(json.dumps(canonical(odrl), sort_keys=True).encode()).hexdigest()
-
-
-def same_terms(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two policies have equal rules, whatever their order, IRI forms and empty lists."""
-    return canonical(one) == canonical(other)
-
-
-def _sorted(values: Iterator[Any]) -> list[Any]:
-    return sorted(values, key=lambda one: json.dumps(one, sort_keys=True))
-
-
-def _plain_rule(rule: object) -> object:
-    if not isinstance(rule, Mapping):
-        return rule
-    plain: dict[str, Any] = {}
-    for key, value in rule.items():
-        name = term(key)
-        if name in _IDENTITY or value in ([], None):
-            continue
-        if name == "action":
-            plain[name] = _action(rule)
-        elif name == "constraint":
-            plain[name] = _sorted(_plain_constraint(one) for one in _many(value))
-        elif name == "duty":
-            plain[name] = _sorted(_plain_rule(one) for one in _many(value))
-        else:
-            plain[name] = value
-    return plain
-
-
-def _plain_constraint(constraint: object) -> object:
-    if not isinstance(constraint, Mapping):
-        return constraint
-    plain: dict[str, Any] = {}
-    for key, value in constraint.items():
-        name = term(key)
-        if name in _IDENTITY:
-            continue
-        if name in _LOGICAL:
-            inner = (_plain_constraint(one) for one in _many(value))
-            plain[name] = list(inner) if name == "andSequence" else _sorted(inner)
-        elif name == "rightOperand":
-            plain[name] = sorted(_values(value))
-        else:
-            plain[name] = term(value) or value
-    return plain

@@ -29,7 +29,7 @@ from interwork.core.exchange import (
     TransferState,
 )
 from interwork.core.ids import new_id
-from interwork.federation import negotiation, policy, transfer, wire
+from interwork.federation import negotiation, policy, terms, transfer, wire
 from interwork.federation.catalog import KIND, Offered, Shelf
 from interwork.federation.client import Answer
 from interwork.federation.delivery import Locks, Parts
@@ -66,6 +66,16 @@ def refusal_of(decision: policy.Decision, what: str, notes: Sequence[str] = ()) 
     return Refused(what, rule=decision.rule, remedy=" ".join([decision.remedy, *notes]).strip())
 
 
+def must_be_in_force(agreement: Agreement) -> None:
+    """Refuse what needs an agreement in force."""
+    if agreement.state is not AgreementState.ACTIVE:
+        raise Refused(
+            f"The agreement on «{agreement.dataset_title}» is {agreement.state}. {agreement.reason}".strip(),
+            rule="data cross only while the agreement is in force",
+            remedy="Negotiate a new agreement.",
+        )
+
+
 async def anew(attempt: Callable[[], Awaitable[R]]) -> R:
     """Take a step, and take it anew from what is stored now when its record changed meanwhile."""
     for _ in range(REPEATS - 1):
@@ -85,7 +95,7 @@ class Processes:
         self.locks = Locks()
         self._reactions: Mapping[tuple[Side, Step], Callable[[Change, Any, wire.Message, Caller], Awaitable[Any]]] = {
             (Side.PROVIDER, negotiation.Step.REQUEST): self._weigh_request,
-            (Side.PROVIDER, negotiation.Step.ACCEPT): self._agree_on_accepted,
+            (Side.PROVIDER, negotiation.Step.ACCEPT): self._weigh_accepted,
             (Side.PROVIDER, negotiation.Step.VERIFY): self._finalize,
             (Side.CONSUMER, negotiation.Step.OFFER): self._weigh_offer,
             (Side.CONSUMER, negotiation.Step.AGREE): self._weigh_agreement,
@@ -265,7 +275,7 @@ class Processes:
             state=NegotiationState.REQUESTED if side is Side.PROVIDER else NegotiationState.OFFERED,
             dataset=message["offer"].get("target", ""),
             offer=message["offer"],
-            claims=caller.kept(policy.declared_purposes(message["offer"])),
+            claims=caller.kept(terms.declared_purposes(message["offer"])),
             updated_at=self._parts.clock(),
         )
 
@@ -280,47 +290,47 @@ class Processes:
             offered = await self._shelf.offered(caller, held.dataset)
         except NotFound as fault:
             raise BadInput(fault.message, remedy="Read the catalog again.") from fault
-        if offer["@id"] != offered.offer_id or not policy.same_terms(offer, offered.terms):
+        if offer["@id"] != offered.offer_id or not terms.same_terms(offer, offered.terms):
             raise BadInput(
                 f"The offer {offer['@id'][:100]!r} is not the one made for {held.dataset}.",
                 remedy="Read the catalog again and send its offer unchanged.",
             )
-        held = replace(held, offer=offer, claims=caller.kept(policy.declared_purposes(offer)))
+        held = replace(held, offer=offer, claims=caller.kept(terms.declared_purposes(offer)))
         at = self._parts.clock()
         decision = policy.evaluate(offered.terms, claims_at(held.claims, at), now=at)
         if decision.is_yes:
-            return await self._agree(change, held, offered)
+            return await self._agree(change, held, offered, caller)
         what = f"{self._parts.name} does not agree on «{offered.dataset.title}» with {caller.did}."
         return await self.end(change, held, wire.reasons(refusal_of(decision, what, caller.notes)), tell=True)
 
-    async def _agree_on_accepted(
-        self, change: Change, held: Negotiation, _: wire.Message, caller: Caller
-    ) -> Negotiation:
-        return await self._agree(change, held, await self._shelf.offered(caller, held.dataset))
+    async def _weigh_accepted(self, change: Change, held: Negotiation, _: wire.Message, caller: Caller) -> Negotiation:
+        return await self._weigh_request(change, held, {"offer": held.offer}, caller)
 
-    async def _agree(self, change: Change, held: Negotiation, offered: Offered) -> Negotiation:
-        own, at, dataset = self._parts.identity.did, self._parts.clock(), offered.dataset
-        identifier = new_id("agreement")
-        odrl = wire.odrl_agreement(identifier, offered.terms, dataset.id, (own, held.peer), at)
+    async def _agree(self, change: Change, held: Negotiation, offered: Offered, caller: Caller) -> Negotiation:
+        dataset, parties = offered.dataset, (self._parts.identity.did, held.peer)
+        odrl = wire.odrl_agreement(new_id("agreement"), offered.terms, dataset.id, parties, self._parts.clock())
+        made = await self._pending(held, odrl, caller)
+        change.put(replace(made, dataset_title=dataset.title, dataset_kind=dataset.kind, claims=held.claims))
+        return replace(self.tell(change, held, negotiation.Step.AGREE, agreement=odrl), agreement=made.id)
+
+    async def _pending(self, held: Negotiation, odrl: wire.Message, caller: Caller) -> Agreement:
+        """Write down what was agreed; it is in force when the negotiation is FINALIZED."""
         peer = await self._parts.store.peek(Peer, held.peer)
-        change.put(
-            Agreement(
-                id=identifier,
-                side=Side.PROVIDER,
-                provider=own,
-                consumer=held.peer,
-                peer_name=peer.name if peer else held.peer,
-                dataset=dataset.id,
-                dataset_title=dataset.title,
-                dataset_kind=dataset.kind,
-                policy=odrl,
-                state=AgreementState.PENDING,
-                agreed_at=at,
-                negotiation=held.id,
-                claims=held.claims,
-            )
+        kind = held.offer.get(KIND)
+        return Agreement(
+            id=odrl["@id"],
+            side=held.side,
+            provider=odrl["assigner"],
+            consumer=odrl["assignee"],
+            peer_name=peer.name if peer else caller.name or held.peer,
+            dataset=held.dataset,
+            dataset_title=str(held.offer.get(TITLE, held.dataset)),
+            dataset_kind=DatasetKind(kind) if kind in set(DatasetKind) else DatasetKind.RECORD,
+            policy=odrl,
+            state=AgreementState.PENDING,
+            agreed_at=self._parts.clock(),
+            negotiation=held.id,
         )
-        return replace(self.tell(change, held, negotiation.Step.AGREE, agreement=odrl), agreement=identifier)
 
     async def _finalize(self, change: Change, held: Negotiation, _: wire.Message, __: Caller) -> Negotiation:
         await self._in_force(change, held)
@@ -344,43 +354,26 @@ class Processes:
     async def _weigh_offer(self, change: Change, held: Negotiation, message: wire.Message, _: Caller) -> Negotiation:
         """Accept a provider's offer of what was asked for; terms that nobody here has seen are not accepted."""
         offer = message["offer"]
-        if offer["target"] == held.dataset and policy.same_terms(offer, held.offer):
+        if offer["target"] == held.dataset and terms.same_terms(offer, held.offer):
             kept = {key: value for key, value in held.offer.items() if key.startswith(wire.OURS)}
             return self.tell(change, replace(held, offer={**kept, **offer}), negotiation.Step.ACCEPT)
         lines = ["The provider offers other terms than its catalog.", "Remedy: Read the catalog again."]
         return await self.end(change, held, lines, tell=True)
 
     async def _weigh_agreement(
-        self, change: Change, held: Negotiation, message: wire.Message, _: Caller
+        self, change: Change, held: Negotiation, message: wire.Message, caller: Caller
     ) -> Negotiation:
         """Verify an agreement that says what was asked for, between the two who negotiated; terminate any other."""
         odrl, own = message["agreement"], self._parts.identity.did
         parties = (odrl["target"], odrl["assigner"], odrl["assignee"])
         fault = ""
-        if parties != (held.dataset, held.peer, own) or not policy.same_terms(odrl, held.offer):
+        if parties != (held.dataset, held.peer, own) or not terms.same_terms(odrl, held.offer):
             fault = "The agreement differs from the offer that was asked for."
         elif await self._parts.store.peek(Agreement, odrl["@id"]) is not None:
             fault = "The agreement has the id of another one."
         if fault:
             return await self.end(change, held, [fault], tell=True)
-        peer = await self._parts.store.peek(Peer, held.peer)
-        kind = held.offer.get(KIND)
-        change.put(
-            Agreement(
-                id=odrl["@id"],
-                side=Side.CONSUMER,
-                provider=held.peer,
-                consumer=own,
-                peer_name=peer.name if peer else held.peer,
-                dataset=held.dataset,
-                dataset_title=str(held.offer.get(TITLE, held.dataset)),
-                dataset_kind=DatasetKind(kind) if kind in set(DatasetKind) else DatasetKind.RECORD,
-                policy=odrl,
-                state=AgreementState.PENDING,
-                agreed_at=self._parts.clock(),
-                negotiation=held.id,
-            )
-        )
+        change.put(await self._pending(held, odrl, caller))
         return self.tell(change, replace(held, agreement=odrl["@id"]), negotiation.Step.VERIFY)
 
     async def _conclude(self, change: Change, held: Negotiation, _: wire.Message, __: Caller) -> Negotiation:
@@ -410,7 +403,7 @@ class Processes:
             state=TransferState.REQUESTED,
             updated_at=self._parts.clock(),
         )
-        change = Change(caller.did)
+        change = Change(caller.did).put(agreement, expect=agreement)  # it may be ended this very moment
         change.event(Tag.TRANSFER_MOVED, held.id, was="", now=held.state, by=caller.did, agreement=agreement.id)
         await self._parts.store.commit(change.put(self._start(change, held)))
         return held
@@ -433,12 +426,7 @@ class Processes:
 
     def must_hold(self, agreement: Agreement) -> None:
         """Refuse unless an agreement is in force and its policy says yes now to what the consumer proved."""
-        if agreement.state is not AgreementState.ACTIVE:
-            raise Refused(
-                f"The agreement on «{agreement.dataset_title}» is {agreement.state.value}. {agreement.reason}".strip(),
-                rule="data cross only while the agreement is in force",
-                remedy="Negotiate a new agreement.",
-            )
+        must_be_in_force(agreement)
         at = self._parts.clock()
         decision = policy.evaluate(agreement.policy, claims_at(agreement.claims, at), now=at)
         if not decision.is_yes:
@@ -461,9 +449,8 @@ class Processes:
             if not is_final(held):
                 change.put(await self.end(change, held, lines, tell=tell, is_reaction=False), expect=held)
         if not is_final(made):
-            change.put(
-                await self.end(change, replace(made, agreement=""), lines, tell=tell, is_reaction=False), expect=made
-            )
+            moved = await self.end(change, replace(made, agreement=""), lines, tell=tell, is_reaction=False)
+            change.put(replace(moved, agreement=agreement.id), expect=made)
         if tell:
             url = f"{made.callback}/agreements/{agreement.id}/termination"
             change.send(

@@ -30,12 +30,13 @@ from interwork.core.exchange import (
 )
 from interwork.core.ids import new_id
 from interwork.federation import negotiation, policy, wire
-from interwork.federation.catalog import KIND, Crawled, Page, Reader, Shelf
+from interwork.federation.catalog import KIND, Page, Shelf
 from interwork.federation.client import PeerClient
+from interwork.federation.crawling import Crawled, Reader
 from interwork.federation.dataplane import DataPlane, DataResponse, DataSource, Fetched
 from interwork.federation.delivery import Locks, Outbox, Parts
 from interwork.federation.identity import NAME, Caller, Identity, Verifier, did_of, document_url
-from interwork.federation.processes import TITLE, Processes, Reply, anew, is_final
+from interwork.federation.processes import TITLE, Processes, Reply, anew, is_final, must_be_in_force
 from interwork.federation.transfer import Step
 from interwork.store import Change, Store
 
@@ -250,16 +251,7 @@ class Federation:
     ) -> Transfer:
         """Open a transfer under an agreement; the same key finds the same one as long as it runs."""
         async with self._keys(f"transfer {key}", timeout_s):
-            agreement = await self._store.get(Agreement, agreement.id)
-            if agreement.state is not AgreementState.ACTIVE or agreement.side is not Side.CONSUMER:
-                raise Refused(
-                    f"The agreement on «{agreement.dataset_title}» is {agreement.state}. {agreement.reason}".strip(),
-                    rule="data cross only while the agreement is in force",
-                    remedy="Negotiate a new agreement.",
-                )
-            found = await self._store.find(Transfer, side=Side.CONSUMER, agreement=agreement.id, key=key)
-            running = [one for one in found if not is_final(one)]
-            held = running[0] if running else await self._open(agreement, key, format)
+            held = await anew(lambda: self._opened(agreement.id, key, format))
         done = await self._until(held, lambda one: one.state is TransferState.STARTED or is_final(one), timeout_s)
         if is_final(done):
             raise wire.refusal(done.reason.split("\n"), where=agreement.peer_name)
@@ -267,7 +259,15 @@ class Federation:
             raise PeerError(f"{agreement.peer_name} started the transfer {done.id} without an address to pull from.")
         return done
 
-    async def _open(self, agreement: Agreement, key: str, form: str) -> Transfer:
+    async def _opened(self, agreement_id: str, key: str, form: str) -> Transfer:
+        """Find the running transfer of a key, or begin one under an agreement that is in force."""
+        agreement = await self._store.get(Agreement, agreement_id)
+        must_be_in_force(agreement)
+        if agreement.side is not Side.CONSUMER:
+            raise Refused(f"This node provides «{agreement.dataset_title}»; its consumer opens the transfer.")
+        for one in await self._store.find(Transfer, side=Side.CONSUMER, agreement=agreement.id, key=key):
+            if not is_final(one):
+                return one
         made = await self._store.get(Negotiation, agreement.negotiation)
         held = Transfer(
             id=new_id("transfer"),
@@ -284,7 +284,8 @@ class Federation:
         )
         fields = {"consumerPid": held.id, "agreementId": agreement.id, "format": form}
         message = wire.compose(Step.REQUEST, **fields, callbackAddress=self._parts.base)
-        change = Change().put(held).send(self._first_letter(held, "transfers", message))
+        change = Change().put(agreement, expect=agreement)  # it may be ended this very moment
+        change.put(held).send(self._first_letter(held, "transfers", message))
         detail = {"was": "", "now": held.state, "by": self.did, "agreement": agreement.id}
         await self._store.commit(change.event(Tag.TRANSFER_MOVED, held.id, **detail))
         return held

@@ -17,6 +17,7 @@ from interwork.flows.make_part.choose import PROPERTIES
 from interwork.flows.make_part.learn import verify
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, institute_of, publish, publish_for
+from interwork.flows.records import read_as
 from interwork.store import Change
 
 log = structlog.get_logger()
@@ -171,6 +172,9 @@ async def read_evidence(node: Node) -> int:
         project = await node.store.peek(Project, str(facts.get("project", "")))
         if project is None or await node.store.peek(Evidence, str(facts.get("evidence", ""))):
             continue
+        if entry.provider != project.lead_did:
+            log.warning("evidence.foreign", dataset=entry.dataset, project=project.id, provider=entry.provider)
+            continue
         try:
             taken += await _read_one(node, entry, project)
         except InterworkError as fault:
@@ -183,7 +187,7 @@ async def _read_one(node: Node, entry: CatalogEntry, project: Project) -> int:
     agreement = await node.federation.negotiate(entry.provider, entry.dataset, key=key)
     transfer = await node.federation.transfer(agreement, key=key)
     fetched = await node.federation.fetch(transfer, what=entry.title)
-    piece = msgspec.json.decode(fetched.content, type=Evidence)
+    piece = read_as(Evidence, fetched.content, agreement.peer_name)
     await verify(node, piece)
     await weigh(node, piece, project)
     return 1

@@ -10,7 +10,7 @@ import structlog
 
 from interwork.connectors import Found, Point, open_connector
 from interwork.core.clock import to_us
-from interwork.core.errors import BadInput, MachineUnreachable
+from interwork.core.errors import BadInput, InterworkError, MachineUnreachable
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.organisation import Place
@@ -27,13 +27,15 @@ from interwork.core.resource import (
 )
 from interwork.flows.node import Node
 from interwork.store import Change
-from interwork.stream import Declared, Shaper, admit
+from interwork.stream import Declared, Shaper, TokenBucket, admit
 
 log = structlog.get_logger()
 BACKOFF_S = (0.5, 60.0)
 """First and longest wait before a lost machine is tried again, with full jitter."""
 BROWSE_S = 30.0
 SIGNALS_MAX = 5_000
+CHANGES_PER_S = 5.0
+"""Changes per second assumed of a signal whose device does not say."""
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +133,7 @@ async def _admit(node: Node, asked: Connection, resource: Resource, signals: int
         resource=resource.id,
         name=resource.name,
         protocol=asked.endpoint.partition("://")[0] or "unconnected",
-        samples_per_s=asked.samples_per_s or float(signals),
+        samples_per_s=asked.samples_per_s or CHANGES_PER_S * signals,
         rated_power_kw=asked.rated_power_kw,
         is_connected=bool(asked.endpoint),
     )
@@ -191,8 +193,21 @@ def _facets(resource: Resource) -> list[Facet]:
     ]
 
 
+async def restore(node: Node) -> None:
+    """Show what was last known before this start, marked as lost from then until its device is heard again."""
+    resources = {one.id for one in await node.store.find(Resource, limit=10_000) if one.endpoint}
+    numbers = [one.number for one in await node.store.find(Signal, limit=100_000) if one.resource in resources]
+    if not numbers:
+        return
+    last = await node.historian.latest(numbers)
+    if len(last):
+        node.live.update(last)
+        await node.historian.append(node.live.mark_lost(numbers, max(last.time_us)))
+
+
 async def work(node: Node) -> None:
     """Keep every connected device's readings flowing, for ever; a device recorded later joins at once."""
+    await restore(node)
     running: set[str] = set()
     async with anyio.create_task_group() as tasks, node.store.changes() as changes:
         while True:
@@ -211,9 +226,13 @@ async def _supervise(node: Node, resource: Resource) -> None:
         signals = await node.store.find(Signal, resource=resource.id, limit=SIGNALS_MAX)
         began = anyio.current_time()
         try:
-            await _read(node, resource, signals)
-        except MachineUnreachable as fault:
-            await _lost(node, resource, signals, fault)
+            try:
+                await _read(node, resource, signals)
+            except MachineUnreachable as fault:
+                await _lost(node, resource, signals, fault)
+        except InterworkError as fault:  # a full disk, a server that refuses us: this device's trouble, no other's
+            node.live.mark_lost([one.number for one in signals], to_us(node.clock()))
+            log.warning("machine.unread", resource=resource.name, fault=str(fault))
         if anyio.current_time() - began > BACKOFF_S[1]:
             wait = BACKOFF_S[0]
         await anyio.sleep(random.uniform(0.1, wait))  # noqa: S311 - jitter, not a secret
@@ -222,7 +241,8 @@ async def _supervise(node: Node, resource: Resource) -> None:
 
 async def _read(node: Node, resource: Resource, signals: list[Signal]) -> None:
     points = [Point(number=one.number, address=one.address, is_text=one.is_text) for one in signals]
-    shaper = Shaper({one.number: one.deadband for one in signals})
+    shaper = Shaper.of(signals)
+    bucket = TokenBucket.of(await node.store.get(Blueprint, derived_id("blueprint", resource.id)), signals)
     async with open_connector(resource.endpoint, resource.options) as connector:
         is_up = False
         async for batch in connector.readings(points):
@@ -230,13 +250,13 @@ async def _read(node: Node, resource: Resource, signals: list[Signal]) -> None:
                 is_up = True
                 await node.store.commit(Change().event(Tag.MACHINE_CONNECTED, resource.id, endpoint=resource.endpoint))
                 log.info("machine.connected", resource=resource.name, endpoint=resource.endpoint)
-            await take(node, shaper, batch)
+            await take(node, shaper, bucket.throttle(batch, to_us(node.clock())))
 
 
 async def take(node: Node, shaper: Shaper, batch: Batch) -> None:
     """Carry one batch down the machine line: live first, then shaped and kept (durable when this returns)."""
-    node.live.update(batch)
     kept = shaper.shape(batch)
+    node.live.update(batch)
     if len(kept):
         await node.historian.append(kept)
 

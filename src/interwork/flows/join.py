@@ -10,7 +10,11 @@ from interwork.core.ids import derived_id
 from interwork.core.organisation import Membership, MembershipState, Organisation, Setting
 from interwork.federation import DataRequest, DataResponse
 from interwork.flows.node import Node
+from interwork.flows.records import read_as
 from interwork.store import Change
+
+DIRECTORY_MAX = 5_000
+"""Organisations told to a new member."""
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +23,8 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
     membership: Membership
     institute_name: str
     policies: tuple[Policy, ...]
+    directory: tuple[Organisation, ...] = ()
+    """Who else is known: public facts of institutes, and what members said of themselves."""
 
 
 async def join(node: Node, address: str, tier: str) -> Membership:
@@ -43,7 +49,7 @@ async def join(node: Node, address: str, tier: str) -> Membership:
     fetched = await node.federation.fetch(
         transfer, body=msgspec.json.encode(application), what="an application for membership"
     )
-    welcome = msgspec.json.decode(fetched.content, type=Welcome)
+    welcome = read_as(Welcome, fetched.content, peer.name)
     return await _keep(node, peer, address, welcome)
 
 
@@ -53,6 +59,9 @@ async def _keep(node: Node, peer: Peer, address: str, welcome: Welcome) -> Membe
     change = Change().put(membership).put(Setting(id="portal", value=address))
     for policy in welcome.policies:
         change.put(policy)
+    for body in welcome.directory:
+        if body.did != node.did:
+            change.put(body)
     if membership.state is MembershipState.GRANTED:
         change.event(Tag.MEMBERSHIP_GRANTED, membership.id, institute=peer.id, tier=membership.tier)
     elif membership.state is MembershipState.REFUSED:
@@ -87,7 +96,12 @@ async def receive_application(node: Node, request: DataRequest) -> DataResponse:
         membership = decide(application, did=did, institute=node.did, open_tiers=node.settings.tiers, at=node.clock())
         membership = _credentialed(node, membership, application)
         await node.store.commit(_admission(membership, application, peer))
-    welcome = Welcome(membership=membership, institute_name=node.settings.name, policies=tuple(policies.values()))
+    welcome = Welcome(
+        membership=membership,
+        institute_name=node.settings.name,
+        policies=tuple(policies.values()),
+        directory=tuple(await node.store.find(Organisation, limit=DIRECTORY_MAX)),
+    )
     return DataResponse(content=msgspec.json.encode(welcome), items=1, what="the decision on an application")
 
 

@@ -99,8 +99,7 @@ def _public(resource: Resource) -> dict[str, Any]:
 
 async def publish_for(node: Node, draft: Draft, *, did: str, name: str) -> Dataset:
     """Offer something to one named organisation only, while it is a member."""
-    institute, institute_name = await institute_of(node)
-    policy = only_participant(did, name, institute, institute_name, draft.title)
+    policy = only_participant(did, name, await institute_of(node), draft.title)
     return await publish(node, draft, policy, is_private=True)
 
 

@@ -1,13 +1,25 @@
 """Records that cross between nodes as they stand: awards with their project and technology, evidence."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from interwork.core.errors import PeerError
 from interwork.core.making import Evidence, Order, Run
 from interwork.core.programme import Award, Call, CostShare, Project, Technology
+from interwork.core.resource import Resource, Signal
 from interwork.federation import DataRequest, DataResponse
 from interwork.flows.node import Node
+
+T = TypeVar("T")
+
+
+def read_as(kind: type[T], content: bytes, who: str) -> T:
+    """Read what another node answered; PeerError naming it where that is something else."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as fault:
+        raise PeerError(f"{who} answered with what is no {kind.__name__}: {fault}.") from fault
 
 
 class OrderStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +28,13 @@ class OrderStatus(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
     runs: tuple[Run, ...]
     evidence: tuple[Evidence, ...]
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider tells of the machines whose readings it lets somebody follow."""
+
+    resources: tuple[Resource, ...]
+    signals: tuple[Signal, ...]
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):

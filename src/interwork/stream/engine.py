@@ -26,7 +26,8 @@ DUCKDB = "1.5.5"
 """DuckDB and its extension wheels move together."""
 EXTENSIONS = ("sqlite_scanner", "ducklake")
 MEMORY = "256MB"
-THREADS = 2
+THREADS = 1
+"""A query runs in the thread that asks it: the threads of the historian are what runs side by side."""
 READERS = 2
 """Cursors that may read at the same time; more would only slow the writer."""
 CHECKPOINT_AT = "64MB"

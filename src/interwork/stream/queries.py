@@ -109,7 +109,7 @@ def last(
     for until, start in pairwise(edges):
         if not missing:
             break
-        text = _newest(engine, start) + sql.LAST
+        text = sql.LAST_HOT if _is_hot(engine, start) else sql.LAST
         run_query(cursor, text, signals=missing, mark=engine.mark, start=start, end=until)
         table = cursor.to_arrow_table()
         found = set(table["signal"].to_pylist())
@@ -126,9 +126,12 @@ def usage(engine: Engine, cursor: duckdb.DuckDBPyConnection) -> Usage:
 
 
 def _newest(engine: Engine, start: int) -> str:
-    """Choose where to look; called after `hot` was pinned, so that the lake's newest time is not too old."""
-    sealed = engine.sealed_until_us
-    return sql.NEWEST_HOT if sealed is None or start > sealed else sql.NEWEST
+    return sql.NEWEST_HOT if _is_hot(engine, start) else sql.NEWEST
+
+
+def _is_hot(engine: Engine, start: int) -> bool:
+    """Tell whether nothing sealed is as new as a time; asked after `hot` was pinned, or it could come too late."""
+    return engine.sealed_until_us is None or start > engine.sealed_until_us
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:

@@ -52,11 +52,16 @@ NEWEST = """WITH /*fresh*/, newest AS (
 ) """.replace("/*fresh*/", _FRESH)
 
 READINGS = "SELECT signal, time_us, value, quality, text FROM newest ORDER BY time_us, signal LIMIT $limit"
-LAST = """SELECT signal, time_us, last.value AS value, last.quality AS quality, last.text AS text FROM (
-    SELECT signal, max(time_us) AS time_us,
-        arg_max({'value': value, 'quality': quality, 'text': text}, time_us) AS last
-    FROM newest GROUP BY signal
-) ORDER BY signal"""
+_HELD_HOT = """SELECT signal, time_us, value, quality, text, seq FROM hot
+    WHERE seq > $mark AND signal IN (/*signals*/) AND time_us >= $start AND time_us < $end"""
+_HELD = """/*hot*/ UNION ALL SELECT signal, time_us, value, quality, text, seq FROM lake.reading
+    WHERE signal IN (/*signals*/) AND time_us >= $start AND time_us < $end""".replace("/*hot*/", _HELD_HOT)
+_LAST = """WITH held AS NOT MATERIALIZED (/*held*/),
+    ends AS (SELECT signal, max(time_us) AS time_us FROM held GROUP BY signal)
+    SELECT signal, time_us, value, quality, text FROM held JOIN ends USING (signal, time_us)
+    QUALIFY row_number() OVER (PARTITION BY signal ORDER BY seq DESC) = 1 ORDER BY signal"""
+LAST_HOT = _LAST.replace("/*held*/", _HELD_HOT)
+LAST = _LAST.replace("/*held*/", _HELD)
 TREND = """SELECT $start + (time_us - $start) // $width * $width AS step, min(value) AS low, avg(value) AS mean,
     max(value) AS high, count(*) AS count
     FROM newest WHERE quality < 1073741824 AND isfinite(value) GROUP BY step ORDER BY step"""

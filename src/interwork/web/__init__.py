@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from interwork.app import Node
@@ -36,7 +37,10 @@ def create_app(node: Node) -> Starlette:
             *twin.routes(),
             *dsp.routes(node.federation),
         ],
-        middleware=[Middleware(Guard, hosts={urlsplit(node.settings.root()).hostname or "localhost"})],
+        middleware=[
+            Middleware(Guard, hosts={urlsplit(node.settings.root()).hostname or "localhost"}),
+            Middleware(GZipMiddleware, minimum_size=1400, compresslevel=5),
+        ],
         exception_handlers={
             InterworkError: problem.on_error,
             HTTPException: problem.on_http_error,

@@ -8,7 +8,9 @@ against the session's CSRF token. Passwords are argon2id; only digests of cookie
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,6 +58,11 @@ class Visitor:
     role: Role | None = None
     csrf: str = ""
     is_program: bool = False
+
+    def form_token(self) -> str:
+        """Give the CSRF token as a page carries it: masked anew each time, so that compression cannot betray it."""
+        mask = secrets.token_bytes(len(self.csrf))
+        return urlsafe_b64encode(mask + _xor(mask, self.csrf.encode())).decode()
 
     def may(self, act: str) -> bool:
         """Tell whether this visitor's role is listed for an act of MAY."""
@@ -164,7 +171,7 @@ async def check_form(request: Request, visitor: Visitor) -> None:
         given = field if isinstance(field, str) else ""
     foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
     anonymous = visitor.role is None and cookie_name(request, "form") not in request.cookies
-    if foreign or anonymous or not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
+    if foreign or anonymous or not hmac.compare_digest(_unmasked(given), visitor.csrf.encode()):
         raise Refused(
             "The form was not sent from this node's own page, or the page was open too long.",
             rule="every form carries the token of its page",
@@ -240,6 +247,31 @@ async def issue_token(store: Store, name: str, role: Role, *, days: float | None
     kept = ApiToken(id=sha256(token), name=name.strip(), role=role, created_at=now(), expires_at=expires)
     await store.commit(Change(actor).put(kept).event(Tag.TOKEN_ISSUED, kept.id, name=kept.name, role=role.value))
     return token
+
+
+def _xor(mask: bytes, content: bytes) -> bytes:
+    return bytes(left ^ right for left, right in zip(mask, content, strict=True))
+
+
+def _unmasked(token: str) -> bytes:
+    try:
+        both = urlsafe_b64decode(token)
+    except ValueError:
+        return b""
+    half = len(both) // 2
+    return _xor(both[:half], both[half:]) if half and len(both) == 2 * half else b""
+
+
+def form_action(act: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Make what a form calls: whatever comes of it, files that were uploaded with it are closed."""
+
+    async def acted(request: Request) -> Response:
+        try:
+            return await act(request)
+        finally:
+            await request.close()
+
+    return acted
 
 
 def set_cookie(request: HTTPConnection, response: Response, purpose: str, value: str, *, life: timedelta) -> None:

@@ -16,6 +16,7 @@ from interwork.web.access import (
     check_form,
     claim_owner,
     cookie_name,
+    form_action,
     node_of,
     open_session,
     set_cookie,
@@ -46,9 +47,9 @@ class Door:
         """List them."""
         return [
             Route("/sign-in", self.ask, name="sign-in"),
-            Route("/sign-in", self.enter, methods=["POST"]),
-            Route("/sign-out", self.leave, methods=["POST"]),
-            Route("/claim/{secret}", self.claim, methods=["GET", "POST"]),
+            Route("/sign-in", form_action(self.enter), methods=["POST"]),
+            Route("/sign-out", form_action(self.leave), methods=["POST"]),
+            Route("/claim/{secret}", form_action(self.claim), methods=["GET", "POST"]),
         ]
 
     async def ask(self, request: Request) -> Response:

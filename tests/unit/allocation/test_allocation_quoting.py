@@ -98,8 +98,9 @@ def test_a_resource_without_time_for_one_part_is_declined():
     ("changes", "words"),
     [
         ({"capabilities": (Capability(process="milling"),)}, "does it hold 0.05 mm?"),
-        ({"capabilities": (Capability(process="turning", tolerance_mm=0.01),)}, "not milling"),
+        ({"capabilities": (Capability(process="turning", tolerance_mm=0.01),)}, "no resource offers milling"),
         ({"rates": None}, "no rates"),
+        ({"rates": replace(RATES, removal_mm3_s=0)}, "no rates"),
     ],
 )
 def test_what_a_resource_does_not_state_or_cannot_do_is_declined_with_the_reason(changes, words):
@@ -109,7 +110,7 @@ def test_what_a_resource_does_not_state_or_cannot_do_is_declined_with_the_reason
 
 
 def test_a_provider_without_resources_declines():
-    assert ask([]).declined == ("Step 0: no resource is offered for work.",)
+    assert ask([]).declined == ("Step 0: no resource offers milling.",)
 
 
 def test_every_capable_resource_is_a_mode_and_the_others_are_not_declined_for():

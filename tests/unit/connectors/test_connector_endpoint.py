@@ -36,6 +36,12 @@ def test_any_text_is_an_endpoint_or_bad_input(text):
         assert parse_endpoint(f"mqtt://{text}", "mqtt", 1883).host
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, ".", "[::1", "a b"])
+def test_a_host_that_no_resolver_takes_is_bad_input(host):
+    with pytest.raises(BadInput):
+        parse_endpoint(f"modbus://{host}:502", "modbus", 502)
+
+
 def test_the_lost_link_names_machine_state_and_remedy():
     fault = parse_endpoint("modbus://plc:502", "modbus", 502).unreachable("is silent.", "Switch it on.")
     assert isinstance(fault, MachineUnreachable)

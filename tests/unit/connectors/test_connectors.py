@@ -1,13 +1,7 @@
 """Finding a connector by its endpoint's scheme."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "machines"))
-
-from entries import registered_connectors
+from machines.entries import registered_connectors
 
 from interwork.connectors import open_connector, schemes
 from interwork.connectors.opcua import OpcUaConnector

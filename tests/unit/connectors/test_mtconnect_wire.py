@@ -67,10 +67,13 @@ def test_numbers_unavailable_and_what_is_neither():
     assert values(LOAD, sample("NaN")) == [(None, BAD_DECODING)]
 
 
+def test_load_is_the_spindles_where_it_is_a_rotary_axis():
+    assert devices(LOAD)["i"].found.meaning is Meaning.SPINDLE_LOAD
+
+
 def test_the_standards_types_propose_meanings_and_units():
     found = devices(
-        LOAD.replace('"i"', '"load"')
-        + '<DataItem id="v" category="SAMPLE" type="ROTARY_VELOCITY" subType="ACTUAL" units="REVOLUTION/MINUTE"/>'
+        '<DataItem id="v" category="SAMPLE" type="ROTARY_VELOCITY" subType="ACTUAL" units="REVOLUTION/MINUTE"/>'
         '<DataItem id="o" category="EVENT" type="ROTARY_VELOCITY_OVERRIDE" units="PERCENT"/>'
         '<DataItem id="p" category="SAMPLE" type="ROTARY_VELOCITY" subType="PROGRAMMED" units="REVOLUTION/MINUTE"/>'
         '<DataItem id="w" category="SAMPLE" type="x:TOOL_WEAR" units="PERCENT"/>'
@@ -78,7 +81,6 @@ def test_the_standards_types_propose_meanings_and_units():
     )
     meanings = {key: (item.found.meaning, item.found.unit, item.found.is_text) for key, item in found.items()}
     assert meanings == {
-        "load": (Meaning.SPINDLE_LOAD, "%", False),
         "v": (Meaning.SPINDLE_SPEED, "{rpm}", False),
         "o": (Meaning.OTHER, "%", False),
         "p": (Meaning.OTHER, "{rpm}", False),

@@ -1,15 +1,9 @@
 """What a host knows of an edge node, message by message; names say the specification's assertion where one is meant."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "machines"))
-
-from protobuf_by_hand import metric, payload
+from machines.protobuf_by_hand import metric, payload
 
 from interwork.connectors import BAD_UNKNOWN
 from interwork.connectors.sparkplug.edge import EdgeNode

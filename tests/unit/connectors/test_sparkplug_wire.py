@@ -1,17 +1,12 @@
 """Sparkplug payloads against octets written by hand, and whatever else may come."""
 
 import struct
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "machines"))
-
-from protobuf_by_hand import field, metric, payload, text, whole
+from machines.protobuf_by_hand import field, metric, payload, text, whole
 
 from interwork.connectors import BAD, BAD_DECODING, BAD_TYPE
 from interwork.connectors.sparkplug.wire import (
@@ -161,11 +156,13 @@ def test_a_state_that_cannot_be_read_says_nothing(content):
         ("spBv1.0/G/DDATA/E/D", ("DDATA", "D")),
         ("spBv1.0/STATE/host", ("", "")),
         ("spAv1.0/G/NDATA/E", ("", "")),
+        ("spBv1.0/Other/NDATA/E", ("", "")),
+        ("spBv1.0/G/NDATA/Other", ("", "")),
         ("a", ("", "")),
     ],
 )
 def test_a_topic_says_message_type_and_device(topic, outcome):
-    assert parse_topic(topic) == outcome
+    assert parse_topic(topic, "G", "E") == outcome
 
 
 @given(st.binary(max_size=200))

@@ -168,3 +168,17 @@ async def test_a_lock_is_waited_for_in_bounded_time_and_forgotten():
         tasks.cancel_scope.cancel()
     async with locks("b"):
         assert list(locks._locks) == ["b"]
+
+
+async def test_a_message_whose_own_records_are_at_fault_dies_and_stops_nothing_else(peer, alpha):
+    pid = await begin(peer, alpha)
+    await eventually(lambda: alpha.store.find(Outgoing, state="sent"), bool)
+    held = await alpha.store.get(Negotiation, pid)
+    parts, change = alpha.federation._parts, Change().delete(Agreement, held.agreement)
+    url = f"{peer.root}/x"
+    peer.statuses.append(400)
+    change.send(parts.letter(pid, peer.did, url, about("X", "c", "p"), is_reaction=False))
+    await alpha.store.commit(change)
+    await eventually(lambda: alpha.store.find(Outgoing, state="dead"), bool)
+    await alpha.store.commit(Change().send(parts.letter("p", peer.did, url, about("Y", "c", "p"), is_reaction=False)))
+    await peer.told("Y")

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OKPKey
 from multidict import CIMultiDict
 
 from interwork.core.errors import BadInput, LimitReached, NotSignedIn, PeerError, PeerUnreachable, Unusable
-from interwork.federation import policy
+from interwork.federation import policy, terms
 from interwork.federation.client import Answer
 from interwork.federation.identity import Identity, Verifier, claims_at, did_of, document_url, keys, verifier
 
@@ -344,7 +344,7 @@ async def test_a_membership_credential_becomes_claims(me, holder, issuer, clock)
     claims = claims_at(caller.kept(), clock())
     assert claims[policy.MEMBERSHIP] == [issuer.did]
     assert claims[policy.TIER] == claims[f"{policy.TIER}@{issuer.did}"] == ["full"]
-    assert claims[policy.VOCABULARY + "country"] == ["DE"]
+    assert claims[terms.VOCABULARY + "country"] == ["DE"]
     assert claims[policy.PARTICIPANT] == [holder.did]
 
 
@@ -354,7 +354,7 @@ async def test_claims_end_when_their_credential_does(me, holder, issuer, clock):
     kept = caller.kept(["repair"])
     assert policy.MEMBERSHIP in kept
     assert policy.MEMBERSHIP not in claims_at(kept, until)
-    assert claims_at(kept, until)[policy.PURPOSE] == ["repair"]
+    assert claims_at(kept, until)[terms.PURPOSE] == ["repair"]
 
 
 @pytest.mark.parametrize("change", ["expired", "stolen", "untrusted", "elsewhere", "tampered", "junk"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.federation import policy
+from interwork.federation import policy, terms
 from interwork.federation.policy import MEMBERSHIP, PARTICIPANT, TIER, VOCABULARY, Operand, Verdict, evaluate
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -170,7 +170,7 @@ def test_operators_take_lists_and_single_values(operator, right, held, expected)
         ("lteq", ["2026-11-22", "2026-11-23"], Verdict.UNKNOWN),
     ],
 )
-@pytest.mark.parametrize("name", ["dateTime", "odrl:dateTime", policy.ODRL + "dateTime"])
+@pytest.mark.parametrize("name", ["dateTime", "odrl:dateTime", terms.ODRL + "dateTime"])
 def test_times_are_compared_with_their_zones(name, operator, right, expected):
     assert verdict(allow(atom(name, operator, right))) is expected
 
@@ -249,15 +249,15 @@ def test_a_policy_that_can_be_evaluated_has_no_faults():
     [
         {"permission": [{"constraint": [FALSE, TRUE], "action": "use"}]},
         {"permission": [{"action": "odrl:use", "constraint": [TRUE, FALSE]}], "prohibition": []},
-        {"permission": [{"action": {"@id": policy.ODRL + "use"}, "constraint": [FALSE, TRUE], "duty": []}]},
+        {"permission": [{"action": {"@id": terms.ODRL + "use"}, "constraint": [FALSE, TRUE], "duty": []}]},
         {"@id": "x", "@type": "Offer", "target": "t", **allow(TRUE, FALSE)},
         allow(FALSE, {"leftOperand": PARTICIPANT, "operator": "odrl:eq", "rightOperand": {"@value": "did:web:me"}}),
         allow(FALSE, {**TRUE, "rightOperand": ["did:web:me"], "@type": "AtomicConstraint"}),
     ],
 )
 def test_equal_policies_are_equal_in_any_order_and_form(same):
-    assert policy.same_terms(allow(TRUE, FALSE), same)
-    assert policy.terms_digest(allow(TRUE, FALSE)) == policy.terms_digest(same)
+    assert terms.same_terms(allow(TRUE, FALSE), same)
+    assert terms.terms_digest(allow(TRUE, FALSE)) == terms.terms_digest(same)
 
 
 @pytest.mark.parametrize(
@@ -273,18 +273,18 @@ def test_equal_policies_are_equal_in_any_order_and_form(same):
     ],
 )
 def test_a_changed_value_makes_another_policy(changed):
-    assert not policy.same_terms(allow(TRUE, FALSE), changed)
+    assert not terms.same_terms(allow(TRUE, FALSE), changed)
 
 
 def test_a_sequence_keeps_its_order_and_a_conjunction_does_not():
-    assert policy.same_terms(allow({"and": [TRUE, FALSE]}), allow({"and": [FALSE, TRUE]}))
-    assert not policy.same_terms(allow({"andSequence": [TRUE, FALSE]}), allow({"andSequence": [FALSE, TRUE]}))
+    assert terms.same_terms(allow({"and": [TRUE, FALSE]}), allow({"and": [FALSE, TRUE]}))
+    assert not terms.same_terms(allow({"andSequence": [TRUE, FALSE]}), allow({"andSequence": [FALSE, TRUE]}))
 
 
 def test_agreeing_declares_the_purposes_a_policy_asks_for():
-    odrl = allow({"or": [atom(policy.PURPOSE, "isAnyOf", ["repair", "research"])]}, atom(policy.PURPOSE, "neq", "sale"))
-    assert policy.declared_purposes(odrl) == ["repair", "research"]
-    assert policy.declared_purposes(forbid(atom(policy.PURPOSE, "eq", "sale"))) == []
+    odrl = allow({"or": [atom(terms.PURPOSE, "isAnyOf", ["repair", "research"])]}, atom(terms.PURPOSE, "neq", "sale"))
+    assert terms.declared_purposes(odrl) == ["repair", "research"]
+    assert terms.declared_purposes(forbid(atom(terms.PURPOSE, "eq", "sale"))) == []
 
 
 def test_a_window_closes_by_itself():

@@ -65,7 +65,7 @@ def test_nothing_is_ever_fetched_from_the_network(opened):
 
 def test_memory_and_threads_are_capped(opened):
     settings = dict(opened.sealing.execute("SELECT name, value FROM duckdb_settings()").fetchall())
-    assert (settings["memory_limit"], settings["threads"]) == ("244.1 MiB", "2")
+    assert (settings["memory_limit"], settings["threads"]) == ("244.1 MiB", "1")
 
 
 def test_a_snapshot_does_not_lose_readings_that_are_sealed_and_trimmed_meanwhile(opened):

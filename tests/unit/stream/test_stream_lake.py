@@ -124,9 +124,10 @@ def test_a_seal_that_meets_a_full_disk_leaves_no_file_and_is_done_later(opened, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(DiskFull):
+    with monkeypatch.context() as patch:
         patch.setattr(lake, "_sync", full)
-        seal(opened)
+        with pytest.raises(DiskFull):
+            seal(opened)
     assert (files(opened), list(opened.folder.glob("*.tmp"))) == ([], [])
     assert (seal(opened), len(files(opened))) == (2, 2)
 
@@ -137,9 +138,10 @@ def test_a_seal_whose_registration_fails_leaves_no_file_and_is_done_later(opened
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(DiskFull):
+    with monkeypatch.context() as patch:
         patch.setattr(Lake, "_sync_new", full)
-        seal(opened)
+        with pytest.raises(DiskFull):
+            seal(opened)
     assert (files(opened), opened.engine.mark, seal(opened)) == ([], 0, 1)
 
 

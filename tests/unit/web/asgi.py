@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import anyio
+
 HTML = "text/html,application/xhtml+xml"
 
 
@@ -60,7 +62,9 @@ class Browser:
         sent = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> dict[str, Any]:
-            return sent.pop(0) if sent else {"type": "http.disconnect"}
+            if not sent:
+                await anyio.sleep_forever()
+            return sent.pop(0)
 
         async def send(message: dict[str, Any]) -> None:
             messages.append(message)

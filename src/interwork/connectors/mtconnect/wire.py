@@ -220,12 +220,14 @@ def _observation(element: Document) -> Observation:
 
 def _entries(element: Document) -> _Cells | None:
     """Read the entries of a data set, or of a table whose entries hold cells."""
+    if not len(element) and not element.get("count"):
+        return None
     entries: _Cells = {}
     for entry in element.iterchildren("{*}Entry"):
         cells = {cell.get("key", ""): (cell.text or "").strip() for cell in entry.iterchildren("{*}Cell")}
         is_removed = entry.get("removed") == "true"
         entries[entry.get("key", "")] = None if is_removed else cells or (entry.text or "").strip()
-    return entries if entries or element.get("count") else None
+    return entries
 
 
 def moment_us(text: str) -> int:
@@ -238,6 +240,8 @@ def moment_us(text: str) -> int:
 
 
 def _number(text: str) -> float | None:
+    if not text:
+        return None
     try:
         number = float(text)
     except ValueError:

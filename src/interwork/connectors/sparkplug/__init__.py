@@ -97,21 +97,7 @@ class SparkplugConnector:
     async def __aenter__(self) -> Self:
         """Connect to the broker and announce the host."""
         quiet("gmqtt")
-        self._online_ms = to_us(now()) // 1000
-        will = Message(self._state_topic, encode_state(is_online=False, time_ms=self._online_ms), qos=1, retain=True)
-        client = _Session(
-            f"{self._host_id}-{secrets.token_hex(4)}",
-            clean_session=True,
-            will_message=will,
-            persistent_storage=self._storage,
-        )
-        self._subscribed = anyio.Event()
-        client.on_message = self._on_message
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        if self._user[0]:
-            client.set_auth_credentials(*self._user)
-        self._client = client
+        client = self._client = self._new_session()
         try:
             with anyio.fail_after(_CONNECT_S):
                 await client.connect(
@@ -130,6 +116,27 @@ class SparkplugConnector:
             raise self._endpoint.unreachable("refused our subscriptions.", _BROKER_REMEDY)
         self._publish_state(is_online=True, time_ms=self._online_ms)
         return self
+
+    def _new_session(self) -> _Session:
+        """Make the client of a new session with its own will, and forget the one before."""
+        self._node, self._storage = EdgeNode(self._device, self._emit, self._reorder_s), PersistentStorage()
+        self._queue.clear()
+        self._queued, self._is_held, self._is_lost, self._asked_at = 0, False, False, float("-inf")
+        self._subscribed = anyio.Event()
+        self._online_ms = to_us(now()) // 1000
+        will = encode_state(is_online=False, time_ms=self._online_ms)
+        client = _Session(
+            f"{self._host_id}-{secrets.token_hex(4)}",
+            clean_session=True,
+            will_message=Message(self._state_topic, will, qos=1, retain=True),
+            persistent_storage=self._storage,
+        )
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        if self._user[0]:
+            client.set_auth_credentials(*self._user)
+        return client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
@@ -279,7 +286,7 @@ class SparkplugConnector:
             self._hold(is_held=False)
 
     def _take(self, topic: str, content: bytes) -> None:
-        kind, device = parse_topic(topic)
+        kind, device = parse_topic(topic, self._group, self._edge)
         if not kind.startswith(("N", "D")) or kind.endswith("CMD"):
             return
         try:

@@ -244,9 +244,9 @@ def says_offline(content: bytes) -> bool:
         return False
 
 
-def parse_topic(topic: str) -> tuple[str, str]:
-    """Read message type and device from `spBv1.0/group/TYPE/node[/device]`; empty type for any other topic."""
+def parse_topic(topic: str, group: str, edge: str) -> tuple[str, str]:
+    """Read message type and device from `spBv1.0/group/TYPE/node[/device]`; empty type for any other node's topic."""
     parts = topic.split("/")
-    if parts[0] != NAMESPACE or len(parts) not in (4, 5):
+    if len(parts) not in (4, 5) or (parts[0], parts[1], parts[3]) != (NAMESPACE, group, edge):
         return "", ""
     return parts[2], parts[4] if len(parts) == 5 else ""

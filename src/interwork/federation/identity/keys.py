@@ -86,8 +86,11 @@ class Identity:
     def open(cls, folder: Path, root: str, *, algorithm: str = "ES256", clock: Clock = now) -> Self:
         """Read the keys kept in a folder, making the first one where there is none."""
         path = folder / KEY_FILE
-        if not path.exists():
-            _write(path, [_generate(algorithm)])
+        try:
+            if not path.exists():
+                _write(path, [_generate(algorithm)])
+        except OSError as fault:
+            raise Unusable(f"{path} cannot be written: {fault}.", remedy="Free space, or mend permissions.") from fault
         if path.stat().st_mode & 0o077:
             raise Unusable(f"{path} can be read by others.", remedy=f"Run chmod 600 {path}")
         return cls(root, _read(path), clock=clock)

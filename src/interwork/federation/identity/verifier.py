@@ -19,9 +19,9 @@ from joserfc.errors import JoseError
 
 from interwork.core.clock import Clock, now
 from interwork.core.errors import BadInput, InterworkError, LimitReached, NotSignedIn, PeerError
-from interwork.federation import policy, wire
+from interwork.federation import policy, terms, wire
 from interwork.federation.client import PeerClient
-from interwork.federation.identity.keys import ALGORITHMS, REGISTRY, Identity, document_url, stamp
+from interwork.federation.identity.keys import ALGORITHMS, NAME, REGISTRY, Identity, document_url, stamp
 
 LONGEST_TOKEN_S = 3600
 """Life of a token we accept."""
@@ -56,6 +56,8 @@ class Caller:
     """A peer whose token was verified, and what it proved."""
 
     did: str
+    name: str = ""
+    """What its DID document calls it."""
     proofs: tuple[Proof, ...] = ()
     notes: tuple[str, ...] = ()
     """Credentials that do not count, and why."""
@@ -63,19 +65,19 @@ class Caller:
     def kept(self, purposes: Sequence[str] = ()) -> dict[str, Any]:
         """Write what is kept with a negotiation: the claims, and the proofs with the times they hold until."""
         proofs = [{"issuer": one.issuer, "facts": one.facts, "expires": stamp(one.expires)} for one in self.proofs]
-        declared = {policy.PURPOSE: list(purposes)} if purposes else {}
+        declared = {terms.PURPOSE: list(purposes)} if purposes else {}
         kept = {policy.PARTICIPANT: [self.did], **declared, "proofs": proofs}
         return {**claims_at(kept, datetime.min.replace(tzinfo=UTC)), "proofs": proofs}
 
 
 def claims_at(kept: Mapping[str, Any], at: datetime) -> dict[str, list[str]]:
     """Read kept claims as they hold at a moment: what rests on an expired credential is gone."""
-    claims: dict[str, list[str]] = {name: kept[name] for name in (policy.PARTICIPANT, policy.PURPOSE) if name in kept}
+    claims: dict[str, list[str]] = {name: kept[name] for name in (policy.PARTICIPANT, terms.PURPOSE) if name in kept}
     for proof in kept.get("proofs", ()):
         if datetime.fromisoformat(proof["expires"]) <= at:
             continue
         issuer, facts = proof["issuer"], proof["facts"]
-        pairs = [(policy.MEMBERSHIP, issuer), *((policy.VOCABULARY + name, text) for name, text in facts.items())]
+        pairs = [(policy.MEMBERSHIP, issuer), *((terms.VOCABULARY + name, text) for name, text in facts.items())]
         if "tier" in facts:
             pairs.append((f"{policy.TIER}@{issuer}", facts["tier"]))
         for name, text in pairs:
@@ -149,7 +151,9 @@ class Verifier:
                 proofs.append(await self._proof(credential, claims["iss"]))
             except InterworkError as fault:
                 notes.append(f"A credential does not count: {fault.message}")
-        return Caller(did=claims["iss"], proofs=tuple(proofs), notes=tuple(notes))
+        name = self._good.get(claims["iss"], (0.0, {}))[1].get(NAME)
+        name = name[:200] if isinstance(name, str) else ""
+        return Caller(did=claims["iss"], name=name, proofs=tuple(proofs), notes=tuple(notes))
 
     async def _claims(self, token: str) -> dict[str, Any]:
         """Check a self-issued token in every respect."""
@@ -203,7 +207,7 @@ class Verifier:
         """Verify a membership credential presented by its subject; BadInput says why it does not count."""
         claims = _body(credential)
         body = claims["vc"] if isinstance(claims.get("vc"), dict) else claims
-        issuer = policy.term(body.get("issuer") or claims.get("iss"))
+        issuer = terms.term(body.get("issuer") or claims.get("iss"))
         if isinstance(body.get("issuer"), dict):
             issuer = str(body["issuer"].get("id", ""))
         if claims.get("iss", issuer) != issuer or not (issuer in self._trusted or issuer == self._own.did):
@@ -306,8 +310,8 @@ def _body(compact: object) -> dict[str, Any]:
 def _period(claims: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """Read when a credential begins and ends to hold: the narrowest of what its two vocabularies say."""
     try:
-        begins = [policy.moment(body[name], is_end=False) for name in ("validFrom", "issuanceDate") if name in body]
-        ends = [policy.moment(body[name], is_end=True) for name in ("validUntil", "expirationDate") if name in body]
+        begins = [terms.moment(body[name], is_end=False) for name in ("validFrom", "issuanceDate") if name in body]
+        ends = [terms.moment(body[name], is_end=True) for name in ("validUntil", "expirationDate") if name in body]
         begins += [datetime.fromtimestamp(claims[name], UTC) for name in ("nbf",) if name in claims]
         ends += [datetime.fromtimestamp(claims[name], UTC) for name in ("exp",) if name in claims]
         return max(begins), min(ends)

@@ -34,7 +34,7 @@ async def place(node: Node, agreement: Agreement, order: Order) -> Order:
         Draft(
             kind=DatasetKind.READINGS,
             subject=order.id,
-            title=f"Readings of the runs of order {order.id}",
+            title=f"Readings of runs: {order.quantity} × {order.part} at {node.settings.name}",
             description=f"Live readings of {order.part}, from start to end of each run.",
             properties={"order": order.id, "is_sample": node.settings.is_sample},
         ),

@@ -17,7 +17,7 @@ from interwork.federation import DataRequest, DataResponse
 from interwork.flows.fulfil import perform
 from interwork.flows.join import receive_application
 from interwork.flows.node import Node
-from interwork.flows.records import OrderStatus, answer_record
+from interwork.flows.records import Description, OrderStatus, answer_record
 from interwork.store import Change
 from interwork.stream import encode_batch
 
@@ -120,7 +120,7 @@ async def _readings(node: Node, request: DataRequest) -> DataResponse:
     resources = sorted({run.resource for run in runs})
     signals = await node.store.find(Signal, resource=resources, limit=1000) if resources else []
     if request.path.strip("/") == "signals":
-        return _json(signals, "the description of signals")
+        return _json(await _described(node, resources, signals), "the description of signals")
     numbers = [signal.number for signal in signals]
     mark = _mark(request)
     starts = [run.started_at for run in runs if run.started_at]
@@ -134,6 +134,15 @@ async def _readings(node: Node, request: DataRequest) -> DataResponse:
         items=len(batch),
         what="readings",
         headers={"Interwork-Mark": str(reached)},
+    )
+
+
+async def _described(node: Node, resources: list[str], signals: list[Signal]) -> Description:
+    """Tell what machines are, not what they cost, where they answer or when they are closed."""
+    held = [await node.store.get(Resource, one) for one in resources]
+    bare = [msgspec.structs.replace(one, rates=None, endpoint="", options={}, closed=()) for one in held]
+    return Description(
+        resources=tuple(bare), signals=tuple(msgspec.structs.replace(one, address="") for one in signals)
     )
 
 

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 import structlog
 
-from interwork.core.errors import BadInput, Conflict, InterworkError, NoPlan
+from interwork.core.errors import BadInput, Conflict, DiskFull, InterworkError, NoPlan, ours
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, digest_of
 from interwork.core.making import Job, JobEntry, JobStep
@@ -145,6 +145,9 @@ async def run(node: Node, job_id: str) -> Job:
             attempts = 0
         except Conflict:
             continue
+        except DiskFull as fault:
+            log.warning("job.waits", job=job_id, step=job.step.value, fault=str(fault))
+            await anyio.sleep(RETRY_S)
         except InterworkError as fault:
             attempts += 1
             if not fault.retryable or attempts > RETRIES:
@@ -157,7 +160,7 @@ async def _step(node: Node, job: Job) -> None:
     names = [step for step, _ in STEPS]
     index = names.index(job.step)
     began = time.monotonic()
-    done, message = await STEPS[index][1](node, job)
+    done, message = await _arrow(node, job, STEPS[index][1])
     following = names[index + 1] if index + 1 < len(names) else JobStep.DONE
     if done.step is not job.step:
         following = done.step
@@ -178,6 +181,17 @@ async def _step(node: Node, job: Job) -> None:
         .event(Tag.JOB_MOVED, job.id, step=job.step.value, message=message)
     )
     log.info("job.moved", job=job.id, step=job.step.value, seconds=entry.seconds)
+
+
+async def _arrow(node: Node, job: Job, arrow: Callable[[Node, Job], Awaitable[tuple[Job, str]]]) -> tuple[Job, str]:
+    """Do one arrow; what fails in its parallel parts is the arrow's own failure."""
+    try:
+        return await arrow(node, job)
+    except ExceptionGroup as group:
+        fault = ours(group)
+        if fault is None:
+            raise
+        raise fault from group
 
 
 async def _fail(node: Node, job_id: str, fault: InterworkError) -> Job:

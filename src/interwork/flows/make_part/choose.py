@@ -17,6 +17,7 @@ from interwork.core.organisation import Place
 from interwork.core.planning import Match, Need, Plan, Quote, Weights
 from interwork.core.resource import Capability
 from interwork.flows.node import Node
+from interwork.flows.records import read_as
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
@@ -150,15 +151,15 @@ async def _ask(node: Node, provider: str, dataset: str, request: QuoteRequest) -
     fetched = await node.federation.fetch(
         transfer, path="quotes", body=msgspec.json.encode(request), what="a request for a quote"
     )
-    try:
-        return msgspec.json.decode(fetched.content, type=Quote)
-    except msgspec.MsgspecError as fault:
-        raise PeerError(f"The quote of {provider} cannot be read: {fault}.") from fault
+    return read_as(Quote, fetched.content, agreement.peer_name)
 
 
 async def plan(node: Node, job: Job) -> tuple[Job, str]:
     """Place the operations on resources in time; keep objective, bound and what others would have done beside it."""
     need, process = await _need_and_plan(node, job)
+    for known in await node.store.find(Plan, need=need.id, newest=True, limit=20):
+        if known.created_at >= job.updated_at:  # decided before the node was stopped, and not yet noted on the job
+            return _decided(job, known)
     quotes = [await node.store.get(Quote, one) for one in job.quotes]
     began = node.clock()
 
@@ -175,6 +176,10 @@ async def plan(node: Node, job: Job) -> tuple[Job, str]:
     for one in quotes:
         tie(node, change, one.id, EdgeKind.DECIDES, decided.id)
     await node.store.commit(change)
+    return _decided(job, decided)
+
+
+def _decided(job: Job, decided: Plan) -> tuple[Job, str]:
     chosen = sorted({one.provider_name for one in decided.assignments})
     message = (
         f"{decided.totals.price_eur:,.2f} EUR with {', '.join(chosen)}; objective {decided.objective_eur:,.2f}, "

@@ -12,7 +12,7 @@ from interwork.core.planning import Need, NeedKind
 from interwork.core.programme import Award, Project
 from interwork.design import analyse, draft_process_plan
 from interwork.flows.node import Node
-from interwork.flows.records import Grant
+from interwork.flows.records import Grant, read_as
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
@@ -136,7 +136,7 @@ async def _take_award(node: Node, entry: CatalogEntry) -> Project:
     agreement = await node.federation.negotiate(entry.provider, entry.dataset, key=f"award:{entry.dataset}")
     transfer = await node.federation.transfer(agreement, key=f"award:{entry.dataset}")
     fetched = await node.federation.fetch(transfer, what=entry.title)
-    grant = msgspec.json.decode(fetched.content, type=Grant)
+    grant = read_as(Grant, fetched.content, agreement.peer_name)
     change = Change().put(grant.award).put(grant.call).put(grant.project)
     for share in grant.shares:
         change.put(share)

@@ -15,7 +15,7 @@ from interwork.flows.make_part.replan import without
 from interwork.flows.make_part.watch import watch_readings
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, publish_for
-from interwork.flows.records import OrderStatus
+from interwork.flows.records import OrderStatus, read_as
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
@@ -65,7 +65,7 @@ async def _draft(node: Node, job: Job, plan: Plan, provider: str) -> Order:
         Draft(
             kind=DatasetKind.FILE,
             subject=f"{revision.id}:{provider}",
-            title=f"Design {revision.file_name} for order {order_id}",
+            title=f"Design {revision.file_name} for {quote.provider_name}",
             properties={"digest": revision.file_digest, "media_type": revision.media_type, "order": order_id},
         ),
         did=provider,
@@ -107,6 +107,7 @@ def _line(
         lot=one.lot,
         quantity=one.quantity,
         resource=one.resource,
+        resource_name=one.resource_name,
         start=one.start,
         end=one.end,
         unit_s=mode.unit_s,
@@ -125,7 +126,7 @@ async def _place(node: Node, draft: Order) -> Order:
     if known is not None:
         return known
     content = await _post(node, draft, "orders", msgspec.json.encode(draft), "an order")
-    answered = msgspec.json.decode(content, type=Order)
+    answered = read_as(Order, content, draft.peer_name)
     placed = msgspec.structs.replace(draft, readings_dataset=answered.readings_dataset)
     change = Change().put(placed).event(Tag.ORDER_PLACED, placed.id, provider=placed.provider, price=placed.price_eur)
     label = f"order at {placed.peer_name}, {placed.price_eur:,.2f} EUR"
@@ -150,7 +151,7 @@ async def order(node: Node, job: Job) -> tuple[Job, str]:
     for order_id in job.orders:
         placed = await node.store.get(Order, order_id)
         content = await _post(node, placed, f"orders/{order_id}/confirm", b"{}", "a confirmation")
-        answered = msgspec.json.decode(content, type=Order)
+        answered = read_as(Order, content, placed.peer_name)
         await node.store.commit(
             Change(once=f"confirmed:{order_id}")
             .put(msgspec.structs.replace(placed, state=answered.state))
@@ -194,7 +195,7 @@ async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> No
                 raise
             log.warning("order.unanswered", order=order_id, fault=str(fault))
             continue
-        status = msgspec.json.decode(fetched.content, type=OrderStatus)
+        status = read_as(OrderStatus, fetched.content, held.peer_name)
         statuses[order_id] = status
         if status.order.state is not held.state:
             await node.store.commit(Change().put(msgspec.structs.replace(held, state=status.order.state)))

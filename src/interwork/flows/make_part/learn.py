@@ -19,7 +19,7 @@ from interwork.flows.fulfil.prove import facts_digest
 from interwork.flows.make_part.follow import capacity_transfer
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, publish_for
-from interwork.flows.records import OrderStatus
+from interwork.flows.records import OrderStatus, read_as
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
@@ -35,7 +35,7 @@ async def evidence(node: Node, job: Job) -> tuple[Job, str]:
         order = await node.store.get(Order, order_id)
         transfer = await capacity_transfer(node, order.agreement)
         fetched = await node.federation.fetch(transfer, path=f"orders/{order_id}", what="evidence")
-        status = msgspec.json.decode(fetched.content, type=OrderStatus)
+        status = read_as(OrderStatus, fetched.content, order.peer_name)
         for piece in status.evidence:
             await verify(node, piece)
             pieces.append(piece)
@@ -113,7 +113,7 @@ async def _read_technology(node: Node, project: Project) -> Technology:
     agreement = await node.federation.negotiate(project.institute, dataset, key=f"technology:{dataset}")
     transfer = await node.federation.transfer(agreement, key=f"technology:{dataset}")
     fetched = await node.federation.fetch(transfer, what="the record of a technology")
-    return msgspec.json.decode(fetched.content, type=Technology)
+    return read_as(Technology, fetched.content, agreement.peer_name)
 
 
 async def _moved(node: Node, job: Job, project: Project, before: Technology | None, after: Technology) -> str:

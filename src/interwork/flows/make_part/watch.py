@@ -4,14 +4,15 @@ import anyio
 import msgspec
 import structlog
 
-from interwork.core.errors import InterworkError, Refused
+from interwork.core.errors import InterworkError, PeerError, Refused
 from interwork.core.exchange import Agreement, AgreementState, Transfer
 from interwork.core.ids import derived_id
 from interwork.core.making import Order
 from interwork.core.organisation import Setting
-from interwork.core.resource import Batch, Resource, ResourceKind, Signal
+from interwork.core.resource import Batch, Resource, Signal
 from interwork.flows.ingest import next_number
 from interwork.flows.node import Node
+from interwork.flows.records import Description, read_as
 from interwork.store import Change
 from interwork.stream import decode_batch
 
@@ -55,22 +56,24 @@ async def _transfer(node: Node, order: Order) -> Transfer:
 async def _describe(node: Node, order: Order, transfer: Transfer) -> dict[int, int]:
     """Learn the signals and record them here as another organisation's; map its numbers to ours."""
     fetched = await node.federation.fetch(transfer, path="signals", what="the description of signals")
-    theirs = msgspec.json.decode(fetched.content, type=list[Signal])
+    told = read_as(Description, fetched.content, order.peer_name)
+    machines = {one.id: one for one in told.resources}
     numbers: dict[int, int] = {}
-    for signal in theirs:
-        mine = await _record(node, order, transfer, signal)
+    for signal in told.signals:
+        if signal.resource not in machines:
+            raise PeerError(f"{order.peer_name} describes the signal {signal.name} of a machine it does not describe.")
+        mine = await _record(node, order, transfer, machines[signal.resource], signal)
         numbers[signal.number] = mine.number
     return numbers
 
 
-async def _record(node: Node, order: Order, transfer: Transfer, signal: Signal) -> Signal:
+async def _record(node: Node, order: Order, transfer: Transfer, machine: Resource, signal: Signal) -> Signal:
     resource_id = derived_id("resource", order.provider, signal.resource, order.id)
-    line = next((one for one in order.lines if one.resource == signal.resource), order.lines[0])
     if await node.store.peek(Resource, resource_id) is None:
-        resource = Resource(
+        resource = msgspec.structs.replace(
+            machine,
             id=resource_id,
-            name=f"{line.operation_name} at {order.peer_name}",
-            kind=ResourceKind.MACHINE,
+            name=f"{machine.name} at {order.peer_name}",
             owner=order.provider,
             options={"agreement": transfer.agreement, "order": order.id},
         )

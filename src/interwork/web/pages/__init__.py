@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from interwork.web.access import form_action
 from interwork.web.pages import (
     admin,
     agreements,
@@ -27,18 +28,18 @@ def routes() -> list[Route]:
         Route("/machines", machines.index),
         Route("/machines/{id}", machines.show),
         Route("/machines/{id}/series.json", machines.series),
-        Route("/machines/{id}/runs/{run}", machines.work_run, methods=["POST"]),
+        Route("/machines/{id}/runs/{run}", form_action(machines.work_run), methods=["POST"]),
         Route("/designs", designs.index),
-        Route("/designs", designs.make, methods=["POST"]),
+        Route("/designs", form_action(designs.make), methods=["POST"]),
         Route("/designs/{id}", designs.show),
         Route("/designs/{id}/model.glb", designs.model),
         Route("/plans/{id}", plans.show),
         Route("/jobs", jobs.index),
         Route("/jobs/{id}", jobs.show),
-        Route("/jobs/{id}/proceed", jobs.proceed, methods=["POST"]),
+        Route("/jobs/{id}/proceed", form_action(jobs.proceed), methods=["POST"]),
         Route("/agreements", agreements.index),
         Route("/agreements/{id}", agreements.show),
-        Route("/agreements/{id}/terminate", agreements.terminate, methods=["POST"]),
+        Route("/agreements/{id}/terminate", form_action(agreements.terminate), methods=["POST"]),
         Route("/thread", thread.index),
         Route("/thread/{id}", thread.show),
         Route("/thread/{id}/{node}", thread.show_node),
@@ -46,6 +47,6 @@ def routes() -> list[Route]:
         Route("/report", report.index),
         Route("/report/rows/{metric}", report.rows),
         Route("/admin", admin.index),
-        Route("/admin", admin.change, methods=["POST"]),
+        Route("/admin", form_action(admin.change), methods=["POST"]),
         Route("/admin/export.jsonl", admin.export),
     ]

@@ -25,7 +25,7 @@ from interwork.web.render import render, sparkline
 
 KINDS = (ResourceKind.MACHINE, ResourceKind.INSTRUMENT)
 MINUTES = (5, 15, 60, 480)
-POINTS = 400
+POINTS = 300
 CHARTED = (
     Meaning.SPINDLE_LOAD,
     Meaning.POWER,
@@ -187,15 +187,14 @@ async def series(request: Request) -> Response:
     with anyio.fail_after(20):
         for signal in signals:
             trend = await node.historian.trend(signal.number, start, end, points=POINTS)
+            columns = {"low": trend.low, "mean": trend.mean, "high": trend.high}
             found.append(
                 {
                     "number": signal.number,
                     "name": signal.name,
                     "unit": signal.unit,
-                    "time": [stamp / 1e6 for stamp in trend.time_us],
-                    "low": list(trend.low),
-                    "mean": list(trend.mean),
-                    "high": list(trend.high),
+                    "time": [round(stamp / 1e6, 1) for stamp in trend.time_us],
+                    **{name: [float(f"{value:.5g}") for value in column] for name, column in columns.items()},
                 }
             )
     body = msgspec.json.encode({"start": start / 1e6, "end": end / 1e6, "series": found})

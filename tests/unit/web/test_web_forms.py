@@ -1,0 +1,158 @@
+"""Forms: a design handed in, a run worked, an agreement ended, access given and taken."""
+
+import msgspec
+import pytest
+import world_records as records
+from asgi import Browser
+from world import MILL, PASSWORD
+
+from interwork.core.errors import BadInput
+from interwork.core.exchange import Agreement
+from interwork.core.making import Evidence, Job, Run
+from interwork.core.organisation import Account, ApiToken
+from interwork.design.solid import samples
+from interwork.web.pages.machines import read_measurements
+
+ORDER = {
+    "material": "al-6061",
+    "quantity": "5",
+    "due": "+10d",
+    "tolerance_mm": "0.1",
+    "until": "plan",
+    "key": "abcdefgh",
+}
+
+
+async def test_a_design_handed_in_twice_by_one_form_opens_one_job(owner, node):
+    fields = {**ORDER, "csrf": await owner.csrf("/designs")}
+    before = await node.store.count(Job)
+    answers = [await owner.upload("/designs", fields, "bracket.step", samples()["bracket.step"]) for _ in range(2)]
+    job = await node.store.get(Job, answers[0].headers["location"].rpartition("/")[2])
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert await node.store.count(Job) == before + 1
+    assert (job.quantity, job.facts["until"]) == (5, "plan")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("material", "kryptonite"),
+        ("quantity", "many"),
+        ("quantity", "nan"),
+        ("quantity", "0"),
+        ("due", "soon"),
+        ("tolerance_mm", "inf"),
+        ("tolerance_mm", "-1"),
+    ],
+)
+async def test_an_order_that_cannot_be_is_told_why(owner, node, field, value):
+    before = await node.store.count(Job)
+    fields = {**ORDER, field: value, "csrf": await owner.csrf("/designs")}
+    answer = await owner.upload("/designs", fields, "bracket.step", b"ISO-10303-21;")
+    assert answer.status in (400, 422), answer.text
+    assert await node.store.count(Job) == before
+
+
+async def test_a_form_without_a_file_is_told_so(owner):
+    answer = await owner.post("/designs", {**ORDER, "csrf": await owner.csrf("/designs")})
+    assert (answer.status, "No file was chosen" in answer.text) == (400, True)
+
+
+async def test_a_member_may_not_hand_in_designs(app):
+    browser = Browser(app)
+    await browser.enter("Member of the lab", PASSWORD)
+    answer = await browser.post("/designs", {**ORDER, "csrf": await browser.csrf("/designs")})
+    assert answer.status == 403
+
+
+async def test_a_failed_job_is_carried_on(owner, node):
+    token = await owner.csrf(f"/jobs/{records.FAILED}")
+    await owner.post(f"/jobs/{records.FAILED}/proceed", {"csrf": token})
+    assert (await node.store.get(Job, records.FAILED)).state == "running"
+
+
+async def test_a_person_marks_a_run_as_started_and_as_made(owner, node):
+    token = await owner.csrf(f"/machines/{MILL}")
+    path = f"/machines/{MILL}/runs/run-next0000000"
+    await owner.post(path, {"csrf": token, "act": "start"})
+    started = (await node.store.get(Run, "run-next0000000")).state
+    await owner.post(path, {"csrf": token, "act": "finish"})
+    made = (await node.store.get(Run, "run-next0000000")).state
+    assert (started.value, made.value) == ("STARTED", "MADE")
+
+
+async def test_a_run_is_not_worked_in_a_way_it_does_not_know(owner):
+    token = await owner.csrf(f"/machines/{MILL}")
+    answer = await owner.post(f"/machines/{MILL}/runs/run-next0000000", {"csrf": token, "act": "explode"})
+    assert answer.status == 400
+
+
+def test_measurements_are_read_one_per_line():
+    read = read_measurements("length, 1, 80, 79.9, 80.1, 80.02\n\nwidth; 1; 40; 39.9; 40.1; 40.3\n")
+    assert [one.is_within() for one in read] == [True, False]
+
+
+@pytest.mark.parametrize("text", ["", "length, 1, 80", "length, one, 80, 79, 81, 80", "a,1,b,c,d,e"])
+def test_a_line_that_is_no_measurement_is_named(text):
+    with pytest.raises(BadInput):
+        read_measurements(text)
+
+
+async def test_an_inspection_entered_by_hand_proves_the_run(owner, node):
+    token = await owner.csrf(f"/machines/{MILL}")
+    fields = {"csrf": token, "act": "inspect", "instrument": "caliper", "rows": "length, 1, 80, 79.9, 80.1, 80.02"}
+    answer = await owner.post(f"/machines/{MILL}/runs/run-made0000000", fields)
+    run = await node.store.get(Run, "run-made0000000")
+    assert (answer.status, run.state.value, run.good) == (303, "COMPLETED", 12)
+    assert await node.store.count(Evidence, run=run.id) == 1
+
+
+async def test_ending_an_agreement_takes_its_reason_along(owner, node, monkeypatch):
+    told = []
+
+    async def terminate(_self, identifier, *, reason, actor):
+        told.append((identifier, reason, actor))
+        return await node.store.get(Agreement, identifier)
+
+    monkeypatch.setattr(type(node.federation), "terminate", terminate)
+    token = await owner.csrf(f"/agreements/{records.READINGS}")
+    await owner.post(f"/agreements/{records.READINGS}/terminate", {"csrf": token, "reason": " done "})
+    assert told[0][:2] == (records.READINGS, "done")
+
+
+async def test_a_new_token_is_shown_once_and_works(app, owner, node):
+    token = await owner.csrf("/admin")
+    page = await owner.post("/admin", {"csrf": token, "act": "token", "name": "probe", "role": "member", "days": "9"})
+    secret = page.text.partition('class="secret" lang="en">')[2].partition("<")[0]
+    assert secret.startswith("iwt_")
+    assert secret not in (await owner.get("/admin")).text
+    assert (await Browser(app, token=secret).get("/jobs")).status == 200
+
+
+async def test_a_revoked_token_is_gone(owner, node):
+    known = (await node.store.find(ApiToken))[0]
+    await owner.post("/admin", {"csrf": await owner.csrf("/admin"), "act": "drop-token", "id": known.id})
+    assert await node.store.count(ApiToken) == 0
+
+
+async def test_an_account_is_made_and_removed(owner, node):
+    token = await owner.csrf("/admin")
+    fields = {"csrf": token, "act": "account", "name": "Grace", "password": PASSWORD, "role": "engineer"}
+    await owner.post("/admin", fields)
+    made = (await node.store.find(Account, name="Grace"))[0]
+    await owner.post("/admin", {"csrf": token, "act": "drop-account", "id": made.id})
+    assert made.role == "engineer"
+    assert not await node.store.find(Account, name="Grace")
+
+
+async def test_the_only_owner_stays(owner, node):
+    only = next(one for one in await node.store.find(Account) if one.role == "owner")
+    answer = await owner.post("/admin", {"csrf": await owner.csrf("/admin"), "act": "drop-account", "id": only.id})
+    assert answer.status == 409
+    assert msgspec.to_builtins(await node.store.get(Account, only.id))
+
+
+@pytest.mark.parametrize("act", ["", "explode", "token", "account"])
+async def test_an_administration_form_with_nothing_right_in_it_is_told_so(owner, act):
+    answer = await owner.post("/admin", {"csrf": await owner.csrf("/admin"), "act": act, "role": "emperor"})
+    assert answer.status == 400
