@@ -78,13 +78,17 @@ def read_settings(folder: Path, name: str = SETTINGS_FILE) -> Settings:
     path = folder / name
     try:
         text = path.read_bytes()
-    except FileNotFoundError as fault:
+    except (FileNotFoundError, NotADirectoryError) as fault:
         raise NotFound(
             f"{folder} holds no node.", remedy="Make one with `interwork init --data FOLDER --name NAME`."
         ) from fault
+    except OSError as fault:
+        raise BadInput(
+            f"It cannot be read: {fault.strerror}.", where=str(path), remedy="Mend its permissions."
+        ) from fault
     try:
         settings = msgspec.toml.decode(text, type=Settings)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise BadInput(f"{fault}.", where=str(path), remedy="Mend the key, or take it out.") from fault
     changes: dict[str, str | int] = {}
     if port := os.environ.get("INTERWORK_PORT"):

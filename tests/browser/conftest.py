@@ -81,6 +81,8 @@ class Running:
         self.future, _ = self.portal.start_task(self._serve)
 
     def stop(self):
+        self.is_speaking = False
+        self.portal.call(anyio.sleep, 0.5)
         self.server.should_exit = True
         self.future.result(timeout=30)
 

@@ -302,7 +302,7 @@ def _require_small(instance: Instance) -> None:
         total += lots * sum(each.cents * UNITS_PER_CENT + each.grams * instance.prices.gram for each in figures)
     carried = sum(each.cents * UNITS_PER_CENT + each.grams * instance.prices.gram for each in instance.routes.values())
     total += lots * (len(instance.operations) + 1) * carried
-    total += 60 * instance.horizon * (instance.prices.late_second + instance.prices.second)
+    total += (60 * instance.horizon + max(0, -instance.due_s)) * (instance.prices.late_second + instance.prices.second)
     if total >= 2**61:
         raise LimitReached(
             f"The figures quoted for {instance.need.title} are too large to add up exactly.",

@@ -113,11 +113,12 @@ def solve(instance: Instance, search: Search) -> Outcome:
     The bound holds for all schedules: what was cut away is worse than the hint.
     """
     first = _narrowed(instance, search, search.short)
-    if first.status in (Status.OPTIMAL, Status.INFEASIBLE) or not search.long:
+    is_proven = first.status in (Status.OPTIMAL, Status.INFEASIBLE)
+    if is_proven or not search.long or time.monotonic() > search.deadline:
         return first
     best = first.schedule or search.hint
     if best:
-        best = shake(instance, best, use=search.use, seed=search.seed)
+        best = shake(instance, best, use=search.use, seed=search.seed, deadline=search.deadline)
     second = _narrowed(instance, replace(search, hint=best), search.long)
     return replace(second, schedule=second.schedule or best, bound=max(first.bound, second.bound))
 
@@ -125,7 +126,7 @@ def solve(instance: Instance, search: Search) -> Outcome:
 def cheapest(instance: Instance, search: Search) -> Outcome:
     """Search for the schedule of the lowest price, whatever the budget and the other weights say."""
     bare = replace(instance, prices=Prices(gram=0, late_second=0, second=0), budget_cents=None)
-    hint = improve(bare)
+    hint = improve(bare, deadline=search.deadline)
     outcome = solve(bare, replace(search, hint=hint))
     if outcome.schedule is None and hint:
         return replace(outcome, status=Status.FEASIBLE, schedule=tidy(bare, hint))

@@ -234,7 +234,7 @@ def _last(instance: Instance) -> str:
 
 
 def _is_feasible(instance: Instance, deadline: float) -> bool:
-    if improve(instance, trials=200):
+    if improve(instance, trials=200, deadline=deadline):
         return True
     search = Search(any_will_do=True, deadline=min(deadline, time.monotonic() + 1.0))
     return solve(instance, search).schedule is not None
@@ -266,7 +266,7 @@ def _later(instance: Instance, deadline: float) -> list[str]:
             for listed in instance.options
         )
         if time.monotonic() < deadline and _is_feasible(replace(instance, options=options), deadline):
-            due = max(instance.need.due, instance.now) + timedelta(days=days)
+            due = min(max(instance.need.due, instance.now), instance.moment(end)) + timedelta(days=days)
             advice = f"Ask for new quotes with a due date of {due:%d %b %Y}: {days} days more would do"
             return [f"{advice} where calendars are free beyond what was quoted."]
     return []

@@ -5,7 +5,9 @@ cut is sound: a choice is dropped only if the least cost of any schedule with it
 that of the schedule in hand. So an optimal schedule is never lost, and a bound over what is left holds for the whole.
 """
 
+import math
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +17,8 @@ from interwork.allocation.schedule import Busy, Placed, Schedule, earliest, is_w
 
 MAX_TRIALS = 3000
 """Choices timed by one local search: bounds its time, and unlike a clock it leaves the result repeatable."""
-SHAKE_TRIALS = 12_000
-"""The same for a search that goes on by chance; about a second."""
+SHAKE_TRIALS = 8_000
+"""The same for a search that goes on by chance; about half a second."""
 
 Choice = tuple[tuple[int, ...], ...]
 """Per lot, which option each operation takes."""
@@ -57,15 +59,20 @@ def tabulate(instance: Instance, size: int) -> Table:
 
 
 def improve(
-    instance: Instance, *, use: int | None = None, near: Schedule | None = None, trials: int = MAX_TRIALS
+    instance: Instance,
+    *,
+    use: int | None = None,
+    near: Schedule | None = None,
+    trials: int = MAX_TRIALS,
+    deadline: float = math.inf,
 ) -> Schedule | None:
     """Search locally for a good schedule, from `near` first; `use` names a provider that must have a part in it.
 
-    None means that none was found, not that there is none.
+    None means that none was found, not that there is none. The deadline, of the monotonic clock, is only the backstop.
     """
     if not all(instance.options):
         return None
-    climb = _Climb(instance, use)
+    climb = _Climb(instance, use, deadline)
     if near and climb.is_open(near):
         climb.keep(near)
     if near:
@@ -76,9 +83,17 @@ def improve(
     return climb.best
 
 
-def shake(instance: Instance, start: Schedule, *, use: int | None, seed: int, trials: int = SHAKE_TRIALS) -> Schedule:
+def shake(
+    instance: Instance,
+    start: Schedule,
+    *,
+    use: int | None,
+    seed: int,
+    trials: int = SHAKE_TRIALS,
+    deadline: float = math.inf,
+) -> Schedule:
     """Improve a schedule by ruining a few choices of the best at random and climbing again."""
-    climb = _Climb(instance, use)
+    climb = _Climb(instance, use, deadline)
     climb.keep(start)
     climb.shake(random.Random(seed), trials)  # noqa: S311 - a search needs chance that can be repeated, not secrecy
     return climb.best or start
@@ -87,9 +102,10 @@ def shake(instance: Instance, start: Schedule, *, use: int | None, seed: int, tr
 class _Climb:
     """One local search: the best schedule so far, and how many choices were timed."""
 
-    def __init__(self, instance: Instance, use: int | None) -> None:
+    def __init__(self, instance: Instance, use: int | None, deadline: float) -> None:
         self._instance = instance
         self._use = use
+        self._deadline = deadline
         self._tables = {size: tabulate(instance, size) for lots in instance.splits for size in lots}
         self._objective = 0
         self._trials = 0
@@ -103,7 +119,7 @@ class _Climb:
     def shake(self, chance: random.Random, limit: int) -> None:
         """Take the best, change a few choices of it by chance, sometimes its lots, and climb from there."""
         options = self._instance.options
-        while self.best and self._trials < limit:
+        while self.best and not self._is_over(limit):
             lots = self.best.lots if chance.random() < 0.7 else chance.choice(self._instance.splits)
             numbers = self._numbers(self.best)
             choice: Choice = tuple(numbers[lot % len(numbers)] for lot in range(len(lots)))
@@ -112,6 +128,9 @@ class _Climb:
                 changed = range(len(lots)) if chance.random() < 0.5 else (chance.randrange(len(lots)),)
                 choice = _changed(choice, changed, operation, chance.randrange(len(options[operation])))
             self.descend(lots, choice, min(limit, self._trials + limit // 10))
+
+    def _is_over(self, limit: int) -> bool:
+        return self._trials >= limit or time.monotonic() > self._deadline
 
     def is_open(self, schedule: Schedule) -> bool:
         """Tell whether every option of a schedule is among those to choose from."""
@@ -164,7 +183,7 @@ class _Climb:
         while is_better:
             is_better = False
             for changes in self._moves(len(lots)):
-                if self._trials >= limit:
+                if self._is_over(limit):
                     return
                 moved = choice
                 for changed, operation, number in changes:

@@ -43,7 +43,7 @@ def quote(
 ) -> Quote:
     """Answer a demand with every mode one's resources offer for it; `booked` is taken time by resource id."""
     _require_sound(request)
-    horizon = min(max(now, request.due) + MARGIN, now + MAX_HORIZON)
+    horizon = min(max(now, request.due), now + MAX_HORIZON) + MARGIN
     modes: list[Mode] = []
     declined: list[str] = []
     for operation in request.operations:
@@ -164,7 +164,8 @@ def _material_price(request: QuoteRequest) -> tuple[float, str]:
     material = material_of(request.material)
     price = round(material.price_eur_kg * request.stock_mass_kg, 4)
     text = (
-        f"Material, charged with the first operation, {price:.2f} € per part is an assumption: {request.stock_mass_kg:.3g} kg of {material.name} "
-        f"at {material.price_eur_kg:g} €/kg from the materials table, not a market price."
+        f"Material, charged with the first operation, {price:.2f} € per part is an assumption: "
+        f"{request.stock_mass_kg:.3g} kg of {material.name} at {material.price_eur_kg:g} €/kg "
+        "from the materials table, not a market price."
     )
     return price, text

@@ -31,9 +31,9 @@ from interwork.core.errors import BadInput
 from interwork.core.ids import derived_id
 from interwork.core.planning import Candidate, Need, Plan, Quote, Weights
 
-LONG_PER_S = 0.6
-"""Deterministic time of the long search per second of the limit: half of it on an idle core."""
-ASIDE = 0.25
+LONG_PER_S = 0.5
+"""Deterministic time of the long search per second of the limit: about 0.4 s on an idle core."""
+ASIDE = 0.2
 """Deterministic time of each search beside the main one."""
 MAX_ASIDE = 12
 """Providers planned alone and asked `what if` about, in the order of the quotes; the others are named without."""
@@ -75,8 +75,8 @@ def allocate(
     rivals = _rivals(instance, began + seconds, seed)
     best, outcome = _decide(instance, rivals, seconds, began, seed)
     if best is None:
-        raise no_plan(instance, outcome, quotes, began + 1.5 * seconds)
-    best, what_ifs = _what_ifs(instance, best, began + 1.5 * seconds, seed)
+        raise no_plan(instance, outcome, quotes, began + 1.3 * seconds)
+    best, what_ifs = _what_ifs(instance, best, began + 1.3 * seconds, seed)
     reasons = explain(instance, best, what_ifs, quotes)
     return _write(instance, best, outcome, rivals, reasons=reasons, began=began, seed=seed)
 
@@ -109,7 +109,10 @@ def _alone(instance: Instance, number: int, deadline: float, seed: int) -> Rival
         return Rival(name, label, None, f"it quoted nothing usable for {', '.join(lacking)}")
     if number >= MAX_ASIDE:
         return Rival(
-            name, label, improve(own, trials=ASIDE_TRIALS), "not planned alone: too many providers to try each"
+            name,
+            label,
+            improve(own, trials=ASIDE_TRIALS, deadline=deadline),
+            "not planned alone: too many providers to try each",
         )
     outcome = _search_aside(own, deadline, seed)
     if outcome.schedule is None and own.budget_cents is not None:
@@ -121,7 +124,7 @@ def _alone(instance: Instance, number: int, deadline: float, seed: int) -> Rival
 def _search_aside(
     instance: Instance, deadline: float, seed: int, use: int | None = None, near: Schedule | None = None
 ) -> Outcome:
-    hint = improve(instance, use=use, near=near, trials=ASIDE_TRIALS)
+    hint = improve(instance, use=use, near=near, trials=ASIDE_TRIALS, deadline=deadline)
     outcome = solve(instance, Search(use=use, hint=hint, short=ASIDE, deadline=deadline, seed=seed))
     if outcome.schedule is None and hint:
         return Outcome(Status.FEASIBLE, tidy(instance, hint), outcome.bound)
@@ -135,7 +138,7 @@ def _decide(
     known = [each.schedule for each in rivals if each.schedule]
     within = [each for each in known if is_within_budget(instance, weigh(instance, each))]
     start = min(within, key=lambda each: weigh(instance, each).objective, default=None)
-    hint = improve(instance, near=start)
+    hint = improve(instance, near=start, deadline=began + seconds)
     search = Search(hint=hint, long=LONG_PER_S * seconds, deadline=began + seconds, seed=seed)
     if hint is None and instance.budget_cents is not None:
         least = cheapest(instance, search)
@@ -155,7 +158,11 @@ def _what_ifs(instance: Instance, best: Schedule, deadline: float, seed: int) ->
     """
     tried: list[WhatIf] = []
     for _ in range(MAX_ROUNDS):
-        tried = [_what_if(instance, best, number, deadline, seed) for number in _quoted(instance)[:MAX_ASIDE]]
+        tried = [
+            _what_if(instance, best, number, deadline, seed)
+            for number in _quoted(instance)[:MAX_ASIDE]
+            if time.monotonic() < deadline
+        ]
         found = [best, *(each.outcome.schedule for each in tried if each.outcome.schedule)]
         better = min(found, key=lambda each: weigh(instance, each).objective)
         if weigh(instance, better).objective == weigh(instance, best).objective:

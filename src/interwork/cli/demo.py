@@ -185,7 +185,9 @@ class Sample:
         try:
             content = arguments.part.read_bytes() if arguments.part else sample.read_bytes()
         except OSError as fault:
-            raise BadInput(f"{arguments.part} cannot be read: {fault.strerror}.") from fault
+            raise BadInput(
+                f"{arguments.part} cannot be read: {fault.strerror}.", remedy="Give the path of a design file."
+            ) from fault
         name = arguments.part.name if arguments.part else part["file"]
         material = arguments.material or part["material"]
         quantity = part["quantity"] if arguments.quantity is None else arguments.quantity

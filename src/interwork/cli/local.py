@@ -116,7 +116,11 @@ def make_node(
         lines.append(_extra(extra))
     written = folder / f"{SETTINGS_FILE}.new"
     written.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    secret = anyio.run(_first_token, folder, written)
+    try:
+        secret = anyio.run(_first_token, folder, written)
+    except BadInput as fault:
+        written.unlink()
+        raise BadInput(fault.message, where=str(extra or folder), remedy=fault.remedy) from fault
     keep_secret(folder / TOKEN_FILE, secret)
     written.rename(folder / SETTINGS_FILE)
 

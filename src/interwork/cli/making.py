@@ -85,7 +85,10 @@ def submit(remote: Remote, arguments: argparse.Namespace, *, key: str = "") -> A
     try:
         content = arguments.part.read_bytes()
     except OSError as fault:
-        raise BadInput(f"{arguments.part} cannot be read: {fault.strerror}.") from fault
+        raise BadInput(
+            f"{arguments.part} cannot be read: {fault.strerror}.",
+            remedy="Give the path of a STEP, STL, IGES or 3MF file.",
+        ) from fault
     return remote.post(
         "/api/jobs",
         content,

@@ -79,7 +79,7 @@ def read_toml(path: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
-        raise BadInput(f"The file cannot be read: {fault}.", where=str(path)) from fault
+        raise BadInput(f"The file cannot be read: {fault}.", where=str(path), remedy="Give a TOML file.") from fault
 
 
 def join_institute(arguments: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def connect_machine(arguments: argparse.Namespace) -> int:
     """Connect or probe a machine."""
     body = read_toml(arguments.profile)
     body["endpoint"] = "" if arguments.endpoint == "none" else arguments.endpoint
-    body["name"] = arguments.name or body.get("name") or arguments.endpoint
+    body["name"] = arguments.name or body.get("name") or body["endpoint"]
     remote = Remote(arguments.data)
     if arguments.probe:
         found = remote.post("/api/probe", body)
@@ -224,7 +224,7 @@ def handle_fund(arguments: argparse.Namespace) -> int:
         made = remote.post("/api/awards/take")
     else:
         if arguments.file is None:
-            raise BadInput(f"An {arguments.act} needs a description.", remedy="Give --file FILE.toml.")
+            raise BadInput(f"The {arguments.act} needs a description.", remedy="Give --file FILE.toml.")
         made = remote.post("/api/calls" if arguments.act == "call" else "/api/awards", plain(read_toml(arguments.file)))
     show(made)
     return 0

@@ -1,6 +1,7 @@
 """The machine line: device → connector → batch → admission and shaping → historian → live state."""
 
 import random
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -243,9 +244,12 @@ async def _read(node: Node, resource: Resource, signals: list[Signal]) -> None:
     points = [Point(number=one.number, address=one.address, is_text=one.is_text) for one in signals]
     shaper = Shaper.of(signals)
     bucket = TokenBucket.of(await node.store.get(Blueprint, derived_id("blueprint", resource.id)), signals)
-    async with open_connector(resource.endpoint, resource.options) as connector:
+    async with (
+        open_connector(resource.endpoint, resource.options) as connector,
+        aclosing(connector.readings(points)) as batches,
+    ):
         is_up = False
-        async for batch in connector.readings(points):
+        async for batch in batches:
             if not is_up:
                 is_up = True
                 await node.store.commit(Change().event(Tag.MACHINE_CONNECTED, resource.id, endpoint=resource.endpoint))

@@ -32,6 +32,8 @@ class Node:
     clock: Clock = field(default=now)
     numbering: anyio.Lock = field(default_factory=anyio.Lock)
     """Held while a signal is given its number."""
+    booking: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while an order is held against the windows already taken."""
 
     @property
     def did(self) -> str:

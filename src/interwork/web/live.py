@@ -1,7 +1,7 @@
 """Live values: binary frames over one WebSocket per page, server-sent events where sockets are blocked.
 
 A frame tells every signal of the page as it is at that moment, so a reader that falls behind simply gets the newest.
-At most five frames a second leave, one every few seconds when nothing changes, so that a page can tell a quiet machine
+At most five frames a second leave, one every second when nothing changes, so that a page can tell a quiet machine
 from a lost connection. Whoever may no longer look (signed out, agreement ended) is cut within seconds.
 """
 
@@ -28,8 +28,8 @@ from interwork.web.access import MAY, node_of, require
 
 TICK_S = 0.2
 """Shortest time between two frames."""
-BEAT_S = 5.0
-"""Longest time between two frames, and how often permission is asked again."""
+BEAT_S = 0.8
+"""Longest time between two frames, and how often permission is asked again: a view is cut within two of them."""
 SIGNALS_MAX = 500
 QUALITIES = ("good", "uncertain", "bad", "none")
 QUIET_S = 15.0

@@ -1,6 +1,6 @@
 """A quote is reckoned from rates and calendar alone, declines what is not sure, and never asks for the geometry."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -161,6 +161,11 @@ def test_a_request_beyond_sense_is_refused(changes):
 def test_a_material_outside_the_table_is_refused_by_name():
     with pytest.raises(UnknownMaterial, match="unobtainium"):
         ask(material="unobtainium")
+
+
+def test_a_due_date_at_the_end_of_time_is_quoted_for_a_year_and_a_bit():
+    (mode,) = ask(due=datetime.max.replace(tzinfo=UTC)).modes
+    assert mode.windows[-1].end == NOW + timedelta(days=414)
 
 
 @given(st.lists(st.tuples(st.floats(-50, 300), st.floats(0, 80)), max_size=8), st.floats(0, 20_000))

@@ -1,6 +1,6 @@
 """The plan is the best there is, its figures are right, and it keeps its promises on networks of many shapes."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -110,7 +110,9 @@ def test_the_same_seed_gives_the_same_plan(network):
 def test_a_longer_limit_is_never_worse(network):
     short = try_solve(*network, seconds=1.0)
     assume(short)
-    assert solve(*network, seconds=20.0).objective_eur <= short.objective_eur + 1e-6
+    longer = solve(*network, seconds=20.0)
+    assert longer.is_optimal or longer.objective_eur <= short.objective_eur + 1e-6
+    assert longer.bound_eur <= short.objective_eur + 1e-6
 
 
 @SLOW
@@ -296,6 +298,14 @@ def test_a_provider_without_a_place_is_named_as_one_whose_way_is_not_counted():
 def test_a_question_that_makes_no_sense_is_refused_before_solving(need, plan, changes):
     with pytest.raises(BadInput):
         solve(need, plan, [make_quote()], **changes)
+
+
+@pytest.mark.parametrize("due", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_a_due_date_at_either_end_of_time_still_has_a_plan_or_a_reason(due):
+    network = make_need(due=due), make_plan(1), [make_quote()]
+    assert check(solve(*network), *network) == []
+    with pytest.raises(NoPlan):
+        solve(make_need(due=due, quantity=100_000), make_plan(1), [make_quote()])
 
 
 def test_prices_too_large_to_add_up_exactly_are_refused():

@@ -1,5 +1,7 @@
 """A provider's side of an order: placed → accepted → design fetched → runs released, observed, inspected, proven."""
 
+from collections.abc import Sequence
+
 import anyio
 import msgspec
 import structlog
@@ -8,8 +10,8 @@ from interwork.core.errors import BadInput, InterworkError, Refused, WrongState
 from interwork.core.event import Tag
 from interwork.core.exchange import Agreement, DatasetKind, Side
 from interwork.core.ids import derived_id
-from interwork.core.making import Inspection, Order, OrderState, Run, RunState
-from interwork.core.planning import Quote
+from interwork.core.making import Inspection, Order, OrderLine, OrderState, Run, RunState
+from interwork.core.planning import Mode, Quote
 from interwork.core.resource import Meaning, Resource, Signal
 from interwork.core.units import convert
 from interwork.flows.fulfil.prove import counter, prove
@@ -25,10 +27,21 @@ LOOK_EVERY_S = 1.0
 
 async def place(node: Node, agreement: Agreement, order: Order) -> Order:
     """Reserve an order's windows and offer its readings; the same order placed twice is one order."""
-    known = await node.store.peek(Order, order.id)
-    if known is not None and known.consumer == agreement.consumer:
-        return known
-    await _check(node, agreement, order)
+    async with node.booking:
+        known = await node.store.peek(Order, order.id)
+        if known is None:
+            await _check(node, agreement, order)
+            return await _book(node, agreement, order)
+    if known.consumer != agreement.consumer:
+        raise Refused(
+            f"The order id {order.id} is not free.",
+            rule="an order belongs to whoever placed it first",
+            remedy="Plan again: a new plan gives new order ids.",
+        )
+    return known
+
+
+async def _book(node: Node, agreement: Agreement, order: Order) -> Order:
     dataset = await publish_for(
         node,
         Draft(
@@ -61,27 +74,54 @@ async def place(node: Node, agreement: Agreement, order: Order) -> Order:
 
 
 async def _check(node: Node, agreement: Agreement, order: Order) -> None:
-    quotes = [one for one in await node.store.find(Quote, need=order.need, limit=20) if one.provider == node.did]
-    if not any(one.valid_until > node.clock() for one in quotes):
+    """Hold an order against the quotes its buyer was given and against the windows already taken."""
+    given = await node.store.find(Quote, need=order.need, provider=node.did, limit=20)
+    quotes = [one for one in given if one.agreement == agreement.id and one.valid_until > node.clock()]
+    if not quotes:
         raise Refused(
             f"{node.settings.name} holds no valid quote for need {order.need}.",
             rule="orders rest on a quote that is still valid",
             remedy="Ask for a new quote and plan again.",
         )
-    modes = {(mode.operation, mode.resource) for one in quotes for mode in one.modes}
     live = [OrderState.PLACED, OrderState.ACCEPTED, OrderState.IN_WORK]
     others = await node.store.find(Order, side=Side.PROVIDER, state=live, limit=1000)
+    taken = [(one.resource, one.start, one.end) for other in others for one in other.lines]
     for line in order.lines:
-        if (line.operation, line.resource) not in modes:
-            raise BadInput(f"{line.operation_name} on {line.resource} was not quoted.", where=agreement.consumer)
-        for other in others:
-            for taken in other.lines:
-                if taken.resource == line.resource and taken.start < line.end and line.start < taken.end:
-                    raise Refused(
-                        f"{line.resource} is taken from {taken.start:%d %b %H:%M} to {taken.end:%H:%M} UTC.",
-                        rule="a window is given to the first order placed",
-                        remedy="Ask for a new quote and plan again.",
-                    )
+        _check_line(line, quotes, agreement)
+        resource = await node.store.get(Resource, line.resource)
+        for name, start, end in [*taken, *((resource.id, *closed) for closed in resource.closed)]:
+            if name == line.resource and start < line.end and line.start < end:
+                raise Refused(
+                    f"{resource.name} is taken from {start:%d %b %H:%M} to {end:%H:%M} UTC.",
+                    rule="a window is given to the first order placed",
+                    remedy="Ask for a new quote and plan again.",
+                )
+        taken.append((line.resource, line.start, line.end))
+
+
+def _check_line(line: OrderLine, quotes: Sequence[Quote], agreement: Agreement) -> None:
+    ways = [
+        (mode, 0.0 if line.after else quote.material_price_eur)
+        for quote in quotes
+        for mode in quote.modes
+        if (mode.operation, mode.resource) == (line.operation, line.resource)
+    ]
+    if not ways:
+        raise BadInput(f"{line.operation_name} on {line.resource} was not quoted.", where=agreement.peer_name)
+    if not any(_is_as_quoted(line, mode, material) for mode, material in ways):
+        raise BadInput(
+            f"{line.operation_name}, {line.quantity} parts for {line.price_eur:.2f} EUR from {line.start:%d %b %H:%M} "
+            f"to {line.end:%d %b %H:%M} UTC, is not what was quoted.",
+            where=agreement.peer_name,
+            remedy="Order at the quoted times and price, or ask for a new quote.",
+        )
+
+
+def _is_as_quoted(line: OrderLine, mode: Mode, material_eur: float) -> bool:
+    work_s = mode.setup_s + line.quantity * mode.unit_s
+    price = mode.setup_price_eur + line.quantity * (mode.unit_price_eur + material_eur)
+    window_s = (line.end - line.start).total_seconds()
+    return line.quantity > 0 and work_s - 0.001 <= window_s <= work_s + 60 and line.price_eur >= price - 0.01
 
 
 async def confirm(node: Node, order: Order) -> Order:
@@ -236,6 +276,8 @@ async def inspect(node: Node, run_id: str, inspection: Inspection, actor: str) -
         return run
     if run.state is not RunState.MADE:
         raise WrongState(f"Run {run_id} is {run.state}.", remedy="Only a MADE run is inspected.")
+    if any(not 1 <= one.part <= run.quantity for one in inspection.measurements):
+        raise BadInput(f"Run {run_id} made {run.quantity} parts.", remedy=f"Number the parts 1 to {run.quantity}.")
     bad = {one.part for one in inspection.measurements if not one.is_within()}
     done = msgspec.structs.replace(run, state=RunState.COMPLETED, scrap=len(bad), good=run.quantity - len(bad))
     evidence, energy = await prove(node, done, inspection)

@@ -18,6 +18,7 @@ from interwork.core.errors import BadInput, Conflict, DiskFull, InterworkError, 
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, digest_of
 from interwork.core.making import Job, JobEntry, JobStep
+from interwork.core.programme import Project
 from interwork.core.taxonomy import material_of
 from interwork.flows.make_part import choose, draw, follow, learn
 from interwork.flows.node import Node
@@ -70,7 +71,13 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
     if request.due <= node.clock():
         raise BadInput(f"The due date {request.due:%Y-%m-%d %H:%M} UTC is past.", remedy="Give a later one, as +10d.")
     if not 0.001 <= request.tolerance_mm <= 10:
-        raise BadInput(f"A tolerance of {request.tolerance_mm} mm is outside 0.001 to 10 mm.")
+        raise BadInput(
+            f"A tolerance of {request.tolerance_mm} mm is outside 0.001 to 10 mm.", remedy="Give one within, as 0.1."
+        )
+    if request.until not in ("", *(step for step, _ in STEPS)):
+        raise BadInput(f"{request.until!r} is no arrow of a job.", remedy=f"Use one of {', '.join(JobStep)}.")
+    if request.project:
+        await node.store.get(Project, request.project)
     digest = digest_of(content)
     job_id = (
         derived_id("job", node.did, request.key)

@@ -167,9 +167,9 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
         for order_id in job.orders:
             tasks.start_soon(watch_readings, node, order_id)
         while True:
-            await _ask_all(node, job, statuses)
+            away = await _ask_all(node, job, statuses)
             await _tell_arrivals(node, statuses)
-            await _show(node, job, statuses)
+            await _show(node, job, statuses, away)
             if len(statuses) == len(job.orders) and all(
                 one.order.state is OrderState.DONE for one in statuses.values()
             ):
@@ -182,7 +182,9 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
     return job, f"{len(runs)} runs finished; {good} pieces of work good, {scrap} not"
 
 
-async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
+async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> list[str]:
+    """Ask for each order's state; return the names of those who did not answer, they are asked again."""
+    away: list[str] = []
     for order_id in job.orders:
         held = await node.store.get(Order, order_id)
         if held.state is OrderState.DONE and order_id in statuses:
@@ -194,11 +196,13 @@ async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> No
             if not fault.retryable:
                 raise
             log.warning("order.unanswered", order=order_id, fault=str(fault))
+            away.append(held.peer_name)
             continue
         status = read_as(OrderStatus, fetched.content, held.peer_name)
         statuses[order_id] = status
         if status.order.state is not held.state:
             await node.store.commit(Change().put(msgspec.structs.replace(held, state=status.order.state)))
+    return away
 
 
 async def _tell_arrivals(node: Node, statuses: dict[str, OrderStatus]) -> None:
@@ -216,7 +220,7 @@ async def _tell_arrivals(node: Node, statuses: dict[str, OrderStatus]) -> None:
                     log.warning("arrival.untold", order=order_id, fault=str(fault))
 
 
-async def _show(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
+async def _show(node: Node, job: Job, statuses: dict[str, OrderStatus], away: list[str]) -> None:
     """Save the runs as last seen, so that pages and a restart show them; only when something moved."""
     change = Change()
     moved = False
@@ -228,11 +232,11 @@ async def _show(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
                 label = f"{run.operation_name}, {run.quantity} pieces: {run.state.value.lower()}"
                 knot(node, change, Knot(id=run.id, kind="run", label=label, holder=status.order.provider))
                 tie(node, change, run.order, EdgeKind.EXECUTES, run.id)
-    if moved:
-        runs = [run for status in statuses.values() for run in status.runs]
-        finished = sum(run.state is RunState.COMPLETED for run in runs)
-        current = await node.store.get(Job, job.id)
-        text = f"{finished} of {len(runs)} runs finished"
+    runs = [run for status in statuses.values() for run in status.runs]
+    finished = sum(run.state is RunState.COMPLETED for run in runs)
+    text = f"{finished} of {len(runs)} runs finished" + (f"; no answer from {', '.join(away)}" if away else "")
+    current = await node.store.get(Job, job.id)
+    if moved or text != current.message:
         change.put(msgspec.structs.replace(current, message=text, updated_at=node.clock()))
         await node.store.commit(change)
 
