@@ -104,8 +104,9 @@ async def _seed(folder):
         pass
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Start the browser for one module: while it is open its event loop would keep others from running here."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -115,7 +116,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(chromium, running):
     """Sign the owner in once and keep the cookies."""
     context = chromium.new_context()

@@ -7,11 +7,17 @@ import msgspec
 
 from interwork.core.errors import Refused
 from interwork.core.ids import derived_id
-from interwork.core.programme import Award, Call, CostShare, Disbursement, Project
+from interwork.core.programme import Award, Call, CallState, CostShare, Disbursement, Project
 
 
 def check_award(call: Call, award: Award, shares: Sequence[CostShare], granted: Sequence[Award]) -> float:
     """Return the cost share per public euro; raise Refused where the call's rules are broken."""
+    if call.state is CallState.CLOSED or award.made_at > call.closes:
+        raise Refused(
+            f"The call «{call.title}» is closed.",
+            rule=f"Awards under it are made until {call.closes:%d %b %Y}.",
+            remedy="Open another call.",
+        )
     pledged = sum(share.amount_eur for share in shares)
     ratio = pledged / award.amount_eur if award.amount_eur else 0.0
     if ratio + 1e-9 < call.min_cost_share:

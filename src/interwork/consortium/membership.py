@@ -56,6 +56,8 @@ def decide(
 
 
 def _verdict(application: Application, open_tiers: Collection[str]) -> tuple[MembershipState, str]:
+    if application.tier not in DUES_EUR:
+        return MembershipState.REFUSED, f"There is no tier «{application.tier}»; ask for {', '.join(DUES_EUR)}."
     fitting = _KINDS_OF_TIER.get(application.tier)
     if fitting is not None and application.kind not in fitting:
         names = ", ".join(sorted(kind.value for kind in fitting))

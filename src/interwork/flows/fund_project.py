@@ -81,6 +81,7 @@ async def make_award(node: Node, draft: AwardDraft) -> Award:
     if known is not None:
         return known
     technology = _technology(node, draft, members[0])
+    technology = await node.store.peek(Technology, technology.id) or technology
     project = _project(node, draft, members[0], technology, award_id)
     award = Award(
         id=award_id,

@@ -224,6 +224,7 @@ async def _supervise(node: Node, resource: Resource) -> None:
     """Read one device for ever: on link loss mark its signals at once, wait with jitter, connect again."""
     wait = BACKOFF_S[0]
     while True:
+        resource = await node.store.get(Resource, resource.id)
         signals = await node.store.find(Signal, resource=resource.id, limit=SIGNALS_MAX)
         began = anyio.current_time()
         try:

@@ -63,7 +63,8 @@ async def institute_of(node: Node) -> tuple[str, str]:
 
 async def publish_capacity(node: Node) -> Dataset:
     """Offer the right to ask for quotes and place orders on every resource that has rates."""
-    resources = [one for one in await node.store.find(Resource, limit=1000) if one.rates and one.capabilities]
+    own = await node.store.find(Resource, owner=node.settings.organisation, limit=1000)
+    resources = [one for one in own if one.rates and one.capabilities]
     if not resources:
         raise BadInput(
             f"{node.settings.name} has no resource with capabilities and rates.",

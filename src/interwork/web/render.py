@@ -56,8 +56,14 @@ ADDRESSES = {
     "org": "/network/{}",
     "resource": "/machines/{}",
 }
-"""Where a record has its own page, by the kind in its id; everything else is shown on the thread."""
+"""Where a record has its own page, by the kind in its id."""
+_ON_THREAD = re.compile(
+    "design|process|need|match|quote|order|run|inspection|evidence|award|call|share|pay|gap|project|technology|member|"
+    "negotiation|transfer|dataset|policy|signal|blueprint|entry|receipt"
+)
+"""Kinds whose records are shown on the thread; records of other kinds have no page."""
 _ID = re.compile(r"[a-z]{2,20}-[0-9a-z]{8,40}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 SCRIPT_WORDS = (
     mark("Connection lost. Trying again…"),
     mark("Pause"),
@@ -75,6 +81,7 @@ SCRIPT_WORDS = (
     mark("The model could not be loaded."),
     mark("World"),
     mark("Sites"),
+    mark("Nodes"),
 )
 """What the elements say; handed to them once per page."""
 
@@ -94,6 +101,7 @@ class Pages:
         made = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
@@ -126,12 +134,15 @@ def address_of(identifier: str) -> str:
     """Tell where a record is shown."""
     if identifier.startswith("urn:"):
         return f"/agreements/{identifier}"
-    return ADDRESSES.get(kind_of(identifier), "/thread/{}").format(identifier) if _ID.fullmatch(identifier) else ""
+    if not _ID.fullmatch(identifier):
+        return ""
+    kind = kind_of(identifier)
+    return ADDRESSES.get(kind, "/thread/{}" if _ON_THREAD.fullmatch(kind) else "").format(identifier)
 
 
 def short(identifier: str) -> str:
     """Shorten an id to its kind and last characters."""
-    if len(identifier) <= 20 or identifier.startswith("did:"):
+    if len(identifier) <= 20 or not (_ID.fullmatch(identifier) or _DIGEST.fullmatch(identifier)):
         return identifier
     return f"{kind_of(identifier) if '-' in identifier else ''}…{identifier[-6:]}"
 

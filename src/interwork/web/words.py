@@ -62,6 +62,7 @@ LABELS: dict[str, str] = {
     "stopped": mark("Stopped"),
     "fault": mark("Fault"),
     "unavailable": mark("No connection"),
+    "silent": mark("Silent"),
     "good": mark("good"),
     "uncertain": mark("uncertain"),
     "bad": mark("bad"),

@@ -106,3 +106,9 @@ def test_a_directory_row_that_cannot_be_read_is_named():
     text = "network,name,founding_year,lat,lon,hq_city,country\nN,A,2012,1,2,X,US\nN,B,soon,1,2,X,US\n"
     with pytest.raises(BadInput, match="Line 3"):
         read_directory(text, "facts.csv")
+
+
+def test_a_tier_that_does_not_exist_is_refused_and_the_tiers_named():
+    member = decided(application(tier="platinum"))
+    assert member.state is MembershipState.REFUSED
+    assert "academic" in member.reason

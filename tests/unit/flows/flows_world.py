@@ -13,7 +13,7 @@ import anyio
 from msgspec.structs import replace
 
 from interwork.app import open_node
-from interwork.core.clock import from_us, now, to_us
+from interwork.core.clock import now, to_us
 from interwork.core.exchange import Agreement, AgreementState, DatasetKind, Side
 from interwork.core.making import (
     Evidence,
@@ -306,13 +306,13 @@ def inspection_of(run="run-1", *, actual=(80.01, 80.02, 80.03)):
 # What is proven and paid.
 
 
-def evidence_of(node, *, identifier="evidence-1", **changes):
+def evidence_of(did="did:web:localhost%3A9", *, identifier="evidence-1", **changes):
     made = Evidence(
         id=identifier,
         run="run-1",
         order="order-1",
         job="job-1",
-        provider=node.did,
+        provider=did,
         provider_name="Alder",
         resource="resource-mill",
         resource_name="Mill",
@@ -384,7 +384,3 @@ def job_of(identifier="job-1", **changes):
         facts={"file_name": "bracket.step", "digest": "sha256:0", "until": ""},
     )
     return replace(made, **changes)
-
-
-def moment_of(reading):
-    return from_us(reading)

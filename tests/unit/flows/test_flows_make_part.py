@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from interwork.core.clock import now
 from interwork.core.design import ProcessPlan, Revision, ThreadEdge, ThreadNode
-from interwork.core.errors import BadInput, Conflict, PeerUnreachable, UnknownMaterial
+from interwork.core.errors import BadInput, Conflict, NotFound, PeerUnreachable, UnknownMaterial
 from interwork.core.event import Tag
 from interwork.core.making import Job, JobStep
 from interwork.core.planning import Need
@@ -35,22 +35,28 @@ async def submitted(node, **changes):
     return await make_part.submit(node, STEP, "bracket.step", request(**changes))
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"quantity": 0}, "quantity of 0"),
-        ({"quantity": 100_001}, "100001"),
-        ({"tolerance_mm": 0.0}, "tolerance"),
-        ({"tolerance_mm": 11.0}, "tolerance"),
-        ({"tolerance_mm": float("nan")}, "tolerance"),
-        ({"due": now() - timedelta(minutes=1)}, "is past"),
-        ({"until": "no such arrow"}, "no such arrow"),
-    ],
+IMPOSSIBLE = (
+    ({"quantity": 0}, "quantity of 0"),
+    ({"quantity": 100_001}, "100001"),
+    ({"tolerance_mm": 0.0}, "tolerance"),
+    ({"tolerance_mm": 11.0}, "tolerance"),
+    ({"tolerance_mm": float("nan")}, "tolerance"),
+    ({"due": now() - timedelta(minutes=1)}, "is past"),
+    ({"until": "no such arrow"}, "no such arrow"),
 )
-async def test_a_request_that_cannot_be_met_is_bad_input_and_opens_no_job(lab, changes, says):
-    with pytest.raises(BadInput, match=says):
-        await submitted(lab, **changes)
+
+
+async def test_a_request_that_cannot_be_met_is_bad_input_and_opens_no_job(lab):
+    for changes, says in IMPOSSIBLE:
+        with pytest.raises(BadInput, match=says) as refused:
+            await submitted(lab, **changes)
+        assert refused.value.remedy
     assert await lab.store.count(Job) == 0
+
+
+async def test_a_job_for_a_project_not_held_here_is_refused(lab):
+    with pytest.raises(NotFound, match="project-9"):
+        await submitted(lab, project="project-9")
 
 
 async def test_an_empty_file_is_bad_input(lab):

@@ -142,15 +142,20 @@ async def test_a_quote_given_to_somebody_else_is_no_ground_for_an_order(shop):
         await perform.place(shop, other, order_of(identifier="order-2"))
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"price_eur": 37.0}, {"end": START + timedelta(seconds=1)}, {"end": START + 90 * HOUR}, {"quantity": 0}],
-    ids=["below the price", "too short", "far too long", "of nothing"],
+NOT_AS_QUOTED = (
+    {"price_eur": 37.0},
+    {"end": START + timedelta(seconds=1)},
+    {"end": START + 90 * HOUR},
+    {"quantity": 0},
 )
-async def test_a_line_that_is_not_as_quoted_is_refused(shop, changes):
-    with pytest.raises(BadInput, match="not what was quoted") as refused:
-        await placed(shop, order_of(line(**changes)))
-    assert refused.value.remedy
+
+
+async def test_a_line_of_another_price_time_or_quantity_than_quoted_is_bad_input(shop):
+    agreement = await shop_with_quote(shop)
+    for changes in NOT_AS_QUOTED:
+        with pytest.raises(BadInput, match="not what was quoted") as refused:
+            await perform.place(shop, agreement, order_of(line(**changes)))
+        assert refused.value.remedy
 
 
 async def test_two_lines_of_one_order_do_not_share_a_window(shop):
@@ -290,36 +295,35 @@ async def test_a_started_run_is_not_made_while_parts_are_missing(shop, clock):
         assert (await run_by(shop, "a-1")).state is RunState.STARTED
 
 
-@pytest.mark.parametrize(
-    ("act", "state"),
-    [
-        (perform.start, RunState.PLANNED),
-        (perform.start, RunState.COMPLETED),
-        (perform.finish, RunState.RELEASED),
-        (perform.finish, RunState.PLANNED),
-        (perform.finish, RunState.COMPLETED),
-    ],
+NOT_ALLOWED = (
+    (perform.start, RunState.PLANNED),
+    (perform.start, RunState.COMPLETED),
+    (perform.finish, RunState.RELEASED),
+    (perform.finish, RunState.PLANNED),
+    (perform.finish, RunState.COMPLETED),
 )
-async def test_a_step_the_state_does_not_allow_is_refused_and_says_what_would(shop, act, state):
-    await shop.store.commit(Change("test").put(run_of(state=state)))
-    with pytest.raises(WrongState) as refused:
-        await act(shop, "run-1", "ada")
-    assert state in refused.value.message
-    assert refused.value.remedy
 
 
-@pytest.mark.parametrize("state", [RunState.PLANNED, RunState.RELEASED, RunState.STARTED])
-async def test_a_run_that_is_not_made_is_not_inspected(shop, state):
-    await shop.store.commit(Change("test").put(run_of(state=state)))
-    with pytest.raises(WrongState, match="MADE"):
-        await perform.inspect(shop, "run-1", inspection_of(), "ada")
+async def test_a_step_the_state_does_not_allow_is_refused_and_says_what_would(shop):
+    for act, state in NOT_ALLOWED:
+        await shop.store.commit(Change("test").put(run_of(state=state)))
+        with pytest.raises(WrongState, match=state) as refused:
+            await act(shop, "run-1", "ada")
+        assert refused.value.remedy
 
 
-@pytest.mark.parametrize(("act", "state"), [(perform.start, RunState.STARTED), (perform.finish, RunState.MADE)])
-async def test_a_step_said_twice_is_done_once(shop, act, state):
-    run = run_of(state=state, started_at=START)
-    await shop.store.commit(Change("test").put(run))
-    assert await act(shop, "run-1", "ada") == run
+async def test_a_run_that_is_not_made_is_not_inspected(shop):
+    for state in (RunState.PLANNED, RunState.RELEASED, RunState.STARTED):
+        await shop.store.commit(Change("test").put(run_of(state=state)))
+        with pytest.raises(WrongState, match="MADE"):
+            await perform.inspect(shop, "run-1", inspection_of(), "ada")
+
+
+async def test_a_step_said_twice_is_done_once(shop):
+    for act, state in ((perform.start, RunState.STARTED), (perform.finish, RunState.MADE)):
+        run = run_of(state=state, started_at=START)
+        await shop.store.commit(Change("test").put(run))
+        assert await act(shop, "run-1", "ada") == run
 
 
 async def made(node):

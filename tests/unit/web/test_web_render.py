@@ -8,7 +8,8 @@ from asgi import Browser
 from interwork.core.making import JobStep
 from interwork.web.assets import Assets
 from interwork.web.pages.agreements import rules_of
-from interwork.web.render import STEPS, address_of, pretty, short, sparkline, standing, step_is, step_number
+from interwork.web.pages.thread import RECORDS
+from interwork.web.render import ADDRESSES, STEPS, address_of, pretty, short, sparkline, standing, step_is, step_number
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,11 @@ from interwork.web.render import STEPS, address_of, pretty, short, sparkline, st
 )
 def test_a_record_is_linked_by_the_kind_in_its_id(identifier, address):
     assert address_of(identifier) == address
+
+
+def test_every_record_that_is_linked_has_a_word_behind_it():
+    assert ADDRESSES.keys() <= RECORDS.keys()
+    assert all(address_of(f"{kind}-0123456789") for kind in RECORDS)
 
 
 def test_long_ids_are_shown_by_kind_and_end():

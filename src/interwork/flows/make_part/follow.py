@@ -7,7 +7,7 @@ import structlog
 from interwork.core.design import EdgeKind, ProcessPlan, Revision
 from interwork.core.errors import InterworkError, PeerError, Refused
 from interwork.core.event import Tag
-from interwork.core.exchange import Agreement, DatasetKind, Side, Transfer
+from interwork.core.exchange import Agreement, AgreementState, DatasetKind, Side, Transfer
 from interwork.core.ids import derived_id
 from interwork.core.making import Job, Order, OrderLine, OrderState, Run, RunState
 from interwork.core.planning import Assignment, Plan, Quote
@@ -25,9 +25,20 @@ LOOK_EVERY_S = 1.0
 
 
 async def capacity_transfer(node: Node, agreement_id: str) -> Transfer:
-    """Open (or find) the transfer under a provider's standing agreement."""
+    """Open (or find) the transfer under a provider's standing agreement, or under the one made since it ended."""
     agreement = await node.store.get(Agreement, agreement_id)
-    return await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement_id}")
+    if agreement.state is AgreementState.TERMINATED:
+        newer = await node.store.find(
+            Agreement, dataset=agreement.dataset, side=Side.CONSUMER, state=AgreementState.ACTIVE, newest=True, limit=1
+        )
+        if not newer:
+            raise Refused(
+                f"The agreement {agreement_id} with {agreement.peer_name} was ended; its orders cannot be followed.",
+                rule="orders are followed under an agreement in force",
+                remedy="Make a new one with `interwork plan PART`, then carry on with `interwork make --job ID`.",
+            )
+        agreement = newer[0]
+    return await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement.id}")
 
 
 async def _post(node: Node, order: Order, path: str, body: bytes, what: str) -> bytes:
@@ -44,11 +55,11 @@ async def agree(node: Node, job: Job) -> tuple[Job, str]:
         draft = await _draft(node, job, plan, provider)
         try:
             placed = await _place(node, draft)
+            orders.append(placed)
             await _agree_readings(node, placed)
         except (Refused, PeerError) as fault:
             return await without(node, job, orders, provider, fault)
         agreements += 1
-        orders.append(placed)
     job = msgspec.structs.replace(job, orders=tuple(order.id for order in orders))
     return job, f"{len(orders)} orders placed; {agreements} agreements on readings in force"
 

@@ -21,14 +21,14 @@ async def without(
     node: Node, job: Job, placed: Sequence[Order], provider: str, fault: InterworkError
 ) -> tuple[Job, str]:
     """Send the job back to asking for quotes; a provider that was away is left out, one that refused is asked anew."""
+    for order in placed:
+        await _give_back(node, order)
     replans = int(job.facts.get("replans", 0)) + 1
     if replans > REPLANS_MAX:
         raise NoPlan(
             f"{REPLANS_MAX} plans could not be agreed; the last failed at {provider}: {fault}",
             remedy="Look at the providers' nodes, then make the part again.",
         ) from fault
-    for order in placed:
-        await _give_back(node, order)
     excluded = set(job.facts.get("excluded", []))
     if fault.retryable:
         excluded.add(provider)

@@ -75,10 +75,12 @@ async def _record(node: Node, order: Order, transfer: Transfer, machine: Resourc
             id=resource_id,
             name=f"{machine.name} at {order.peer_name}",
             owner=order.provider,
+            rates=None,
+            endpoint="",
             options={"agreement": transfer.agreement, "order": order.id},
         )
         await node.store.commit(Change().put(resource))
-    signal_id = derived_id("signal", resource_id, signal.name)
+    signal_id = derived_id("signal", resource_id, signal.id)
     known = await node.store.peek(Signal, signal_id)
     if known is not None:
         return known

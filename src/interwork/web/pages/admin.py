@@ -18,6 +18,8 @@ from interwork.web.pages.agreements import names_of
 from interwork.web.render import render
 
 TAIL = 40
+VERIFIED_UNASKED = 20_000
+"""A longer chain is verified only when asked, as that takes seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class AdminView:
     connected: tuple[Resource, ...]
     unsent: tuple[Outgoing, ...]
     events: tuple[Event, ...]
+    is_checked: bool
     verified: int
     damage: str
     readings: int
@@ -40,14 +43,16 @@ class AdminView:
     names: Mapping[str, str]
 
 
-async def admin_view(node: Node) -> AdminView:
-    """Collect it, and verify the chain while at it."""
+async def admin_view(node: Node, *, verify: bool) -> AdminView:
+    """Collect it, and verify the chain where it is short or somebody asks."""
     store = node.store
+    tail = await store.events(limit=TAIL, newest=True)
+    is_checked = verify or not tail or tail[0].sequence <= VERIFIED_UNASKED
     verified, damage = 0, ""
     usage = await node.historian.usage()
     joined = await store.peek(Setting, "portal")
     try:
-        verified = await store.verify()
+        verified = await store.verify() if is_checked else 0
     except Damaged as fault:
         damage = str(fault)
     return AdminView(
@@ -58,7 +63,8 @@ async def admin_view(node: Node) -> AdminView:
         peers=tuple(await store.find(Peer, limit=500)),
         connected=tuple(one for one in await store.find(Resource, limit=1000) if one.endpoint),
         unsent=tuple(await store.find(Outgoing, state=["waiting", "dead"], limit=50)),
-        events=tuple(await store.events(limit=TAIL, newest=True)),
+        events=tuple(tail),
+        is_checked=is_checked,
         verified=verified,
         damage=damage,
         readings=usage.rows,
@@ -75,7 +81,7 @@ async def index(request: Request) -> Response:
 
 
 async def _page(request: Request, secret: str = "") -> Response:
-    view = await admin_view(node_of(request))
+    view = await admin_view(node_of(request), verify="verify" in request.query_params)
     return await render(request, "admin.html", view=view, secret=secret, roles=tuple(Role))
 
 

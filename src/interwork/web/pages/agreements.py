@@ -9,9 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from interwork.core.exchange import (
     Agreement,
-    CatalogEntry,
     Dataset,
-    Negotiation,
     Peer,
     Policy,
     Receipt,
@@ -43,11 +41,8 @@ class AgreementView:
     policy: Policy | None
     rules: tuple[Rule, ...]
     odrl: Mapping[str, Any]
-    dataset: Dataset | None
-    entry: CatalogEntry | None
     transfers: tuple[Transfer, ...]
     receipts: tuple[Receipt, ...]
-    negotiation: Negotiation | None
     names: Mapping[str, str]
 
 
@@ -56,17 +51,13 @@ async def agreement_view(node: Node, identifier: str) -> AgreementView:
     store = node.store
     agreement = await store.get(Agreement, identifier)
     dataset = await store.peek(Dataset, agreement.dataset) if agreement.side is Side.PROVIDER else None
-    entries = await store.find(CatalogEntry, provider=agreement.provider, limit=1000)
     return AgreementView(
         agreement=agreement,
         policy=await store.peek(Policy, dataset.policy) if dataset else None,
         rules=tuple(rules_of(agreement.policy)),
         odrl=agreement.policy,
-        dataset=dataset,
-        entry=next((one for one in entries if one.dataset == agreement.dataset), None),
         transfers=tuple(await store.find(Transfer, agreement=agreement.id, limit=50, newest=True)),
         receipts=tuple(await store.find(Receipt, agreement=agreement.id, limit=200, newest=True)),
-        negotiation=await store.peek(Negotiation, agreement.negotiation) if agreement.negotiation else None,
         names=await names_of(node),
     )
 

@@ -67,7 +67,7 @@ async def home_view(node: Node, *, is_inside: bool) -> HomeView:
         organisations=await store.count(Organisation),
         technologies=await store.count(Technology),
         machines=len(rows),
-        live=sum(1 for row in rows if row.execution not in ("unavailable", "unconnected")),
+        live=sum(1 for row in rows if row.execution not in ("unavailable", "unconnected", "silent")),
         running=await store.count(Job, state="running"),
         agreements=await store.count(Agreement, state=AgreementState.ACTIVE),
         evidence=len(evidence),

@@ -40,7 +40,8 @@ CHARTED = (
 )
 """Which numbers get a chart, the most telling first."""
 CHARTS_MAX = 6
-LISTED_MAX, RUNS_MAX = 200, 20
+LISTED_MAX, RUNS_MAX, SPARKS_MAX = 200, 20, 24
+SILENT_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +77,25 @@ class MachineView:
 
 def _row(resource: Resource, samples: Sequence[Sample], spark: str = "") -> MachineRow:
     wanted = (Meaning.SPINDLE_LOAD, Meaning.POWER, Meaning.PART_COUNT)
+    seen = max((one.at for one in samples if one.at), default=None)
     return MachineRow(
         resource=resource,
         protocol=urlsplit(resource.endpoint).scheme,
-        execution=_execution(resource, samples),
-        seen=max((one.at for one in samples if one.at), default=None),
+        execution=_execution(resource, samples, seen),
+        seen=seen,
         facts=tuple(one for meaning in wanted for one in samples if one.signal.meaning is meaning)[:3],
         spark=spark,
         agreement=resource.options.get("agreement", ""),
     )
 
 
-def _execution(resource: Resource, samples: Sequence[Sample]) -> str:
-    """Tell how a machine stands, in the words of core; one that nothing is heard from has no connection."""
+def _execution(resource: Resource, samples: Sequence[Sample], seen: datetime | None) -> str:
+    """Tell how a machine stands, in the words of core.
+
+    One of ours that nothing is heard from has no connection; another organisation's speaks only while it works for us.
+    """
+    if resource.options.get("agreement") and (seen is None or now() - seen > SILENT_AFTER):
+        return "silent"
     if not resource.endpoint and not samples:
         return "unconnected"
     state = next((one for one in samples if one.signal.meaning is Meaning.EXECUTION), None)
@@ -105,11 +112,11 @@ async def machine_rows(node: Node, *, limit: int = LISTED_MAX, with_sparks: bool
     if resources:
         for signal in await node.store.find(Signal, resource=[one.id for one in resources], limit=10_000):
             signals.setdefault(signal.resource, []).append(signal)
-    rows = []
+    rows: list[MachineRow] = []
     for resource in resources:
         refused = await _refused(node, resource)
         samples = [] if refused else [sample_of(node.live, signal) for signal in signals.get(resource.id, [])]
-        spark = await _spark(node, samples) if with_sparks else ""
+        spark = await _spark(node, samples) if with_sparks and len(rows) < SPARKS_MAX else ""
         rows.append(_row(resource, samples, spark))
     return rows
 
@@ -143,9 +150,13 @@ async def machine_view(node: Node, identifier: str, minutes: int) -> MachineView
     resource = await node.store.get(Resource, identifier)
     refused = await _refused(node, resource)
     signals = [] if refused else await node.store.find(Signal, resource=resource.id, limit=1000)
+    signals.sort(key=lambda one: (list(Meaning).index(one.meaning), one.name))
     samples = tuple(sample_of(node.live, signal) for signal in signals)
     order = {meaning: index for index, meaning in enumerate(CHARTED)}
-    charted = sorted((one for one in samples if one.signal.meaning in order), key=lambda one: order[one.signal.meaning])
+    charted = sorted(
+        (one for one in samples if one.signal.meaning in order and one.is_usable),
+        key=lambda one: order[one.signal.meaning],
+    )
     blueprints = await node.store.find(Blueprint, resource=resource.id, limit=20)
     runs = await node.store.find(Run, resource=resource.id, limit=1000)
     runs.sort(key=lambda one: (one.ended_at is not None, -(one.released_at or now()).timestamp()))

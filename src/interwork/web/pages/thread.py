@@ -10,16 +10,17 @@ from starlette.responses import Response
 
 from interwork.core.design import Design, ProcessPlan, Revision, ThreadEdge, ThreadNode
 from interwork.core.errors import NotFound
-from interwork.core.exchange import Agreement
+from interwork.core.exchange import Agreement, CatalogEntry, Dataset, Negotiation, Policy, Receipt, Transfer
 from interwork.core.ids import kind_of
-from interwork.core.making import Evidence, Job, Order, Run
+from interwork.core.making import Evidence, Inspection, Job, Order, Run
 from interwork.core.organisation import Membership, Organisation
 from interwork.core.planning import Match, Need, Plan, Quote
 from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
+from interwork.core.resource import Blueprint, Resource, Signal
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.agreements import names_of
-from interwork.web.render import address_of, render
+from interwork.web.render import address_of, render, short
 
 SHOWN_MAX = 200
 MORE_MAX = 2000
@@ -45,6 +46,16 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "member": Membership,
     "org": Organisation,
     "agreement": Agreement,
+    "negotiation": Negotiation,
+    "transfer": Transfer,
+    "dataset": Dataset,
+    "policy": Policy,
+    "entry": CatalogEntry,
+    "receipt": Receipt,
+    "inspection": Inspection,
+    "resource": Resource,
+    "signal": Signal,
+    "blueprint": Blueprint,
 }
 """Which word an id's kind is kept under, for showing the record behind a node or a figure."""
 SECRET = frozenset({"credential", "signature", "token", "password_hash"})
@@ -76,12 +87,15 @@ class NodeView:
     """One thing on a thread with the record behind it."""
 
     id: str
+    title: str
     thread: str
     node: ThreadNode | None
     back: tuple[ThreadNode, ...]
     on: tuple[ThreadNode, ...]
     evidence: Evidence | None
     fields: tuple[tuple[str, Any], ...]
+    held: frozenset[str]
+    """Which of the ids in the fields are held here, so that they are linked."""
     address: str
     names: Mapping[str, str]
 
@@ -149,17 +163,33 @@ async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
     _, after, _ = await walk(node, identifier, forward=True, most=SHOWN_MAX)
     nodes = {one.id: one for one in await node.store.find(ThreadNode, id=[*before, *after], limit=2 * SHOWN_MAX)}
     address = address_of(identifier)
+    plain = tuple(_fields(record)) if record is not None else ()
     return NodeView(
         id=identifier,
+        title=found.label if found else _title(record, identifier),
         thread=thread,
         node=found,
         back=tuple(nodes[one] for one in before[1:] if one in nodes),
         on=tuple(nodes[one] for one in after[1:] if one in nodes),
         evidence=record if isinstance(record, Evidence) else None,
-        fields=tuple(_fields(record)) if record is not None else (),
+        fields=plain,
+        held=frozenset([value for _, value in plain if isinstance(value, str) and await _is_held(node, value)]),
         address="" if address.startswith("/thread") else address,
         names=await names_of(node),
     )
+
+
+def _title(record: msgspec.Struct | None, identifier: str) -> str:
+    for name in ("title", "name", "operation_name", "organisation_name", "what"):
+        found = getattr(record, name, "")
+        if found:
+            return str(found)
+    return short(identifier)
+
+
+async def _is_held(node: Node, identifier: str) -> bool:
+    kind = RECORDS.get(kind_of(identifier)) if address_of(identifier) else None
+    return kind is not None and await node.store.peek(kind, identifier) is not None
 
 
 def _fields(record: msgspec.Struct) -> list[tuple[str, Any]]:

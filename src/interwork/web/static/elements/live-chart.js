@@ -1,12 +1,12 @@
 // <live-chart signal="7" src="…series.json" minutes="15" library="…uplot.js">: history and live on one time axis.
-// The line is the mean of a bucket, the band its lowest and highest; a lost connection leaves a gap.
+// The line is the mean of a bucket, the band its lowest and highest. A value holds until the next one, as the
+// historian keeps only changes; where a value is bad there is no line.
 import { feed } from "./feed.js";
 import { clock, language, number } from "./words.js";
 import { colour, theme } from "./theme.js";
 
 const HEIGHT = 156;
 const REDRAW_MS = 500;
-const GAP_S = 30;
 const ticks = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
 
 class LiveChart extends HTMLElement {
@@ -17,7 +17,7 @@ class LiveChart extends HTMLElement {
     box.className = "canvas";
     this.append(box);
     const [{ default: Plot }] = await Promise.all([import(this.getAttribute("library")), this.load()]);
-    this.plot = new Plot(this.options(box), this.columns(), box);
+    this.plot = new Plot(this.options(box, Plot.paths.stepped({ align: 1 })), this.columns(), box);
     this.describe(box);
     new ResizeObserver(() => this.plot.setSize({ width: box.clientWidth || 300, height: HEIGHT })).observe(this);
     theme.addEventListener("change", () => this.plot.redraw(false));
@@ -40,7 +40,6 @@ class LiveChart extends HTMLElement {
     const time = reading.time / 1000;
     const last = this.time.at(-1) ?? 0;
     if (!(time > last)) return;
-    if (last && time - last > GAP_S && reading.quality === "good") this.push(last + 0.001, null);
     this.push(time, reading.quality === "good" || reading.quality === "uncertain" ? reading.value : null);
     const start = time - this.minutes * 60;
     let drop = 0;
@@ -54,8 +53,12 @@ class LiveChart extends HTMLElement {
     for (const column of [this.mean, this.low, this.high]) column.push(value);
   }
 
+  // A value holds until the next one, so the line is carried on to now.
   columns() {
-    return [this.time, this.low, this.high, this.mean];
+    const now = Date.now() / 1000;
+    const held = (column) => (column.length ? [...column, column.at(-1)] : column);
+    if (!(this.time.at(-1) < now)) return [this.time, this.low, this.high, this.mean];
+    return [[...this.time, now], held(this.low), held(this.high), held(this.mean)];
   }
 
   draw() {
@@ -78,7 +81,7 @@ class LiveChart extends HTMLElement {
     return [low > 0 && low < 0.6 * high ? 0 : low === 0 ? 0 : low - room, high + room];
   }
 
-  options(box) {
+  options(box, paths) {
     const line = () => colour("accent");
     const axis = { stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false }, font: `11px ${getComputedStyle(this).fontFamily}` };
     const time = this.minutes > 5 ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : undefined;
@@ -97,9 +100,9 @@ class LiveChart extends HTMLElement {
       ],
       series: [
         {},
-        { stroke: "transparent", points: { show: false } },
-        { stroke: "transparent", points: { show: false } },
-        { stroke: line, width: 1.5, points: { show: false }, spanGaps: false },
+        { stroke: "transparent", paths, points: { show: false } },
+        { stroke: "transparent", paths, points: { show: false } },
+        { stroke: line, paths, width: 1.5, points: { show: false }, spanGaps: false },
       ],
       bands: [{ series: [2, 1], fill: () => colour("wash") }],
     };

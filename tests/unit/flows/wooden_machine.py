@@ -1,0 +1,58 @@
+"""A connector for a machine of wood: it says what a test laid out for it, and its link drops where the test says so."""
+
+from array import array
+
+import anyio
+
+from interwork.connectors import Found
+from interwork.core.clock import now, to_us
+from interwork.core.errors import InterworkError, MachineUnreachable
+from interwork.core.resource import Batch, Meaning
+
+SCRIPTS: dict[str, list[object]] = {}
+"""By host: what happens at each opening. A number is read for ever, an error is raised, None drops after a reading."""
+OPENED: dict[str, int] = {}
+
+
+class WoodenMachine:
+    """Opened as `wood://host`."""
+
+    def __init__(self, endpoint, options):
+        self.host = endpoint.partition("://")[2]
+        self.options = options
+
+    async def __aenter__(self):
+        OPENED[self.host] = OPENED.get(self.host, 0) + 1
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    async def browse(self):
+        return [
+            Found(address="power", name="Power", unit="kW", meaning=Meaning.POWER),
+            Found(address="parts", name="Parts", unit="1", meaning=Meaning.PART_COUNT),
+        ]
+
+    async def readings(self, points):
+        script = SCRIPTS.get(self.host, [1.0])
+        turn = script[min(OPENED[self.host] - 2, len(script) - 1)]  # the first opening was the look around
+        if isinstance(turn, InterworkError):
+            raise turn
+        value = 5.0 if turn is None else turn
+        while True:
+            yield batch(points, value)
+            if turn is None:
+                raise MachineUnreachable(f"{self.host} went away.")
+            value += 1
+            await anyio.sleep(0.02)
+
+
+def batch(points, value):
+    numbers = [one.number for one in points]
+    return Batch(
+        signal=array("i", numbers),
+        time_us=array("q", [to_us(now())] * len(numbers)),
+        value=array("d", [value] * len(numbers)),
+        quality=array("I", [0] * len(numbers)),
+    )
