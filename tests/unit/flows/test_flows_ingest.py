@@ -55,7 +55,8 @@ async def test_a_connector_of_an_installed_package_is_found_by_its_scheme(shop):
 
 async def test_connecting_records_the_device_its_facets_signals_and_blueprint(shop):
     made = await ingest.connect(shop, device(), actor="ada")
-    assert await shop.store.find(Signal, resource=made.resource.id) == list(made.signals)
+    held = await shop.store.find(Signal, resource=made.resource.id)
+    assert sorted(held, key=lambda one: one.number) == list(made.signals)
     assert [await shop.store.count(kind) for kind in (Resource, Blueprint, Facet)] == [1, 1, 2]
     assert {one.actor for one in await shop.store.events(subject=made.resource.id)} == {"ada"}
 
