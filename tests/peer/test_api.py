@@ -36,11 +36,15 @@ OF_ONE = [route for route in ROUTES if "{id}" in route[1]]
 FACES = ["/aas/shells", "/aas/submodels", "/i3x/v1/namespaces", "/i3x/v1/objecttypes", "/i3x/v1/objects"]
 BODIES = {
     # path: what is sent, and the field the answer has to name
-    "/join": [({}, "address"), ({"address": 5, "tier": "small"}, "$.address"), ({"adress": "x"}, "adres")],
+    "/join": [
+        ({}, "address"),
+        ({"address": 5, "tier": "small"}, "$.address"),
+        ({"address": "a", "tier": "b", "teir": "c"}, "teir"),
+    ],
     "/connect": [
         ({}, "name"),
         ({"name": "Saw", "endpoint": 4840}, "$.endpoint"),
-        ({"name": "Saw", "endpont": ""}, "end"),
+        ({"name": "Saw", "endpoint": "", "capabilites": []}, "capabilites"),
     ],
     "/probe": [({"name": "Saw"}, "endpoint")],
     "/calls": [({}, "title"), ({"title": "Call", "agency": "A", "budget_eur": "much"}, "$.budget_eur")],
@@ -207,7 +211,7 @@ async def test_a_role_that_may_not_is_told_which_may(node, method, path, act):
 
 @pytest.mark.parametrize(("method", "path", "act"), OF_ONE)
 async def test_an_id_nobody_knows_is_not_found(node, method, path, act):
-    body = {"instrument": "caliper", "measurements": []} if method == "POST" else None
+    body = {"instrument": "caliper", "measurements": []} if path.endswith("/inspection") else None
     for identifier in ("thing-unknown", quote("../../etc/passwd", safe=""), quote("ünknown ☃")):
         answer = await call(node, method, "/api" + path.replace("{id}", identifier), role=Role.OWNER, body=body)
         assert answer.status == 404, answer.body
@@ -238,7 +242,7 @@ async def test_junk_for_json_is_bad_input(node, path):
         ("/runs?limit=x", "limit"),
         ("/events?after=-1", "after"),
         ("/signals/signal-power/series?start=yesterday", "yesterday"),
-        ("/signals/signal-power/series?start=2026-02-02&end=2026-02-01", "2026"),
+        ("/signals/signal-power/series?start=2026-02-02&end=2026-02-01", "range"),
         ("/runs?state=NONSENSE", "NONSENSE"),
         ("/jobs?limit=" + "9" * 5000, "limit"),
         ("/events?after=" + "9" * 5000, "after"),
@@ -252,8 +256,9 @@ async def test_a_query_that_does_not_fit_is_bad_input_and_says_which(node, path,
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("", "material"),
-        ("material=al-6061", "not a date"),
+        ("material=al-6061", "due"),
+        ("due=%2B9d", "material"),
+        ("material=al-6061&due=soon", "soon"),
         ("material=al-6061&due=%2B9d&quantity=many", "many"),
         ("material=al-6061&due=%2B9d&tolerance_mm=inf", "tolerance"),
         ("material=al-6061&due=2020-01-01", "past"),

@@ -23,7 +23,7 @@ from interwork.store import Change
 log = structlog.get_logger()
 
 
-class CallDraft(msgspec.Struct, frozen=True, kw_only=True):
+class CallDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call to open."""
 
     title: str
@@ -33,7 +33,7 @@ class CallDraft(msgspec.Struct, frozen=True, kw_only=True):
     closes: datetime
 
 
-class AwardDraft(msgspec.Struct, frozen=True, kw_only=True):
+class AwardDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An award to make, with the project it pays for and the technology the project is to move."""
 
     call: str

@@ -39,7 +39,7 @@ CHANGES_PER_S = 5.0
 """Changes per second assumed of a signal whose device does not say."""
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
+class Connection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person says of a device when connecting it; everything but name and endpoint may be left out."""
 
     name: str

@@ -1,7 +1,6 @@
 """The Asset Administration Shell face: a Resource as a Shell, a Facet as a Submodel (IDTA-01001/01002 3.1)."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ def identifier_of(encoded: str) -> str:
     try:
         raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         return raw.decode()
-    except (binascii.Error, UnicodeDecodeError) as fault:
+    except ValueError as fault:  # not ASCII, not base64, not UTF-8
         raise BadInput(
             f"{encoded!r} is not a base64url identifier.", remedy="Encode the id, without padding."
         ) from fault

@@ -30,16 +30,18 @@ T = TypeVar("T")
 Handler = Callable[[Request, Visitor], Awaitable[Any]]
 BODY_MAX = 100 * 1024 * 1024
 LIST_MAX = 1_000
+DIGITS_MAX = 18
+"""A whole number in a query has no more."""
 
 
-class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which institute to join, and in what tier."""
 
     address: str
     tier: str
 
 
-class Results(msgspec.Struct, frozen=True, kw_only=True):
+class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Inspection results as a person or a measuring machine enters them."""
 
     instrument: str
@@ -47,7 +49,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool = False
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
+class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why an agreement is ended."""
 
     reason: str = "ended by its party"
@@ -63,8 +65,8 @@ async def body_of(request: Request, kind: type[T]) -> T:
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "100")
-    if not text.isdecimal() or not 1 <= int(text) <= LIST_MAX:
-        raise BadInput(f"limit={text!r} is no limit.", remedy=f"Give 1 to {LIST_MAX}.")
+    if not text.isdecimal() or len(text) > DIGITS_MAX or not 1 <= int(text) <= LIST_MAX:
+        raise BadInput(f"limit={text[:20]!r} is no limit.", remedy=f"Give 1 to {LIST_MAX}.")
     return int(text)
 
 
@@ -104,6 +106,8 @@ async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 
 async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     query = request.query_params
+    if not query.get("due"):
+        raise BadInput("A job needs a due date.", where="due", remedy="Give one, as due=2026-12-24 or +10d.")
     try:
         quantity, tolerance = int(query.get("quantity", "1")), float(query.get("tolerance_mm", "0.1"))
     except ValueError as fault:
@@ -111,7 +115,7 @@ async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     asked = make_part.MakeRequest(
         material=query.get("material", ""),
         quantity=quantity,
-        due=parse_moment(query.get("due", "")),
+        due=parse_moment(query["due"]),
         tolerance_mm=tolerance,
         project=query.get("project", ""),
         until=query.get("until", ""),
@@ -174,6 +178,8 @@ async def _terminate(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 async def _runs(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     store = node_of(request).store
     wanted = request.query_params.get("state") or [state.value for state in RunState]
+    if isinstance(wanted, str) and wanted not in set(RunState):
+        raise BadInput(f"state={wanted[:20]!r} is no state of a run.", remedy=f"Use one of {', '.join(RunState)}.")
     runs = await store.find(Run, limit=_limit(request), state=wanted)
     names = {one.id: one.name for one in await store.find(Resource, limit=10_000)}
     return {"runs": [{**msgspec.to_builtins(one), "resource_name": names.get(one.resource, "")} for one in runs]}
@@ -246,8 +252,8 @@ async def _take_awards(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN
 
 async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     after = request.query_params.get("after", "0")
-    if not after.isdecimal():
-        raise BadInput(f"after={after!r} is no sequence number.", remedy="Give a whole number.")
+    if not after.isdecimal() or len(after) > DIGITS_MAX:
+        raise BadInput(f"after={after[:20]!r} is no sequence number.", remedy="Give a whole number.")
     return {"events": await node_of(request).store.events(after=int(after), limit=_limit(request))}
 
 

@@ -61,7 +61,7 @@ class Guard:
         if name is None or (f"[{name}]" if ":" in name else name) not in self._hosts:
             return BadInput(f"This node does not answer to the name {host[:80]!r}.", remedy="Use its own address.")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > _limit(scope):
+        if not length.isdecimal() or len(length) > 12 or int(length) > _limit(scope):
             return _too_large(_limit(scope))
         return None
 

@@ -26,28 +26,15 @@ from interwork.web.assets import Assets
 from interwork.web.words import LANGUAGES, TONES, Tongue, catalogue, folded, language_of, mark, zone_of
 
 STEPS = tuple(step for step in JobStep if step is not JobStep.DONE)
+# fmt: off
 MENU = (
-    (
-        mark("Network"),
-        (
-            ("/", mark("Home")),
-            ("/network", mark("Organisations")),
-            ("/programme", mark("Programme")),
-            ("/report", mark("Report")),
-        ),
-    ),
-    (
-        mark("Making"),
-        (
-            ("/designs", mark("Designs")),
-            ("/jobs", mark("Jobs")),
-            ("/machines", mark("Machines")),
-            ("/agreements", mark("Agreements")),
-            ("/thread", mark("Thread")),
-        ),
-    ),
+    (mark("Network"), (("/", mark("Home")), ("/network", mark("Organisations")), ("/programme", mark("Programme")),
+                       ("/report", mark("Report")))),
+    (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/machines", mark("Machines")),
+                      ("/agreements", mark("Agreements")), ("/thread", mark("Thread")))),
     (mark("Node"), (("/admin", mark("Administration")), ("/about", mark("About")))),
 )
+# fmt: on
 ADDRESSES = {
     "rev": "/designs/{}",
     "plan": "/plans/{}",
@@ -64,25 +51,14 @@ _ON_THREAD = re.compile(
 """Kinds whose records are shown on the thread; records of other kinds have no page."""
 _ID = re.compile(r"[a-z]{2,20}-[0-9a-z]{8,40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+# fmt: off
 SCRIPT_WORDS = (
-    mark("Connection lost. Trying again…"),
-    mark("Pause"),
-    mark("Resume"),
-    mark("Zoom in"),
-    mark("Zoom out"),
-    mark("Show all"),
-    mark("Earlier"),
-    mark("Later"),
-    mark("Dark"),
-    mark("Light"),
-    mark("stale"),
-    mark("The viewer needs WebGL."),
-    mark("Drag to turn, scroll to zoom; arrow keys turn it too."),
-    mark("The model could not be loaded."),
-    mark("World"),
-    mark("Sites"),
-    mark("Nodes"),
+    mark("Connection lost. Trying again…"), mark("Pause"), mark("Resume"), mark("Zoom in"), mark("Zoom out"),
+    mark("Show all"), mark("Earlier"), mark("Later"), mark("Dark"), mark("Light"), mark("stale"),
+    mark("The viewer needs WebGL."), mark("Drag to turn, scroll to zoom; arrow keys turn it too."),
+    mark("The model could not be loaded."), mark("World"), mark("Sites"), mark("Nodes"),
 )
+# fmt: on
 """What the elements say; handed to them once per page."""
 
 

@@ -19,6 +19,7 @@ from interwork.web.access import MAY, node_of, require
 Handler = Callable[[Request], Awaitable[Any]]
 PAGE = 100
 LIST_MAX = 10_000
+DIGITS_MAX = 18
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Wanted(msgspec.Struct, frozen=True):
 def _page(request: Request, rows: list[Any]) -> dict[str, Any]:
     """Cut one page (IDTA-01002: no cursor on the last one)."""
     limit, cursor = request.query_params.get("limit", str(PAGE)), request.query_params.get("cursor", "0")
-    if not (limit.isdecimal() and cursor.isdecimal()) or int(limit) == 0:
+    if not (limit.isdecimal() and cursor.isdecimal()) or len(limit + cursor) > DIGITS_MAX or int(limit) == 0:
         raise BadInput("limit and cursor are whole numbers, limit at least 1.", where=request.url.path)
     start, end = int(cursor), int(cursor) + int(limit)
     paging = {"cursor": str(end)} if end < len(rows) else {}

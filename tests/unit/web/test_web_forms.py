@@ -92,7 +92,7 @@ def test_measurements_are_read_one_per_line():
     assert [one.is_within() for one in read] == [True, False]
 
 
-@pytest.mark.parametrize("text", ["", "length, 1, 80", "length, one, 80, 79, 81, 80", "a,1,b,c,d,e"])
+@pytest.mark.parametrize("text", ["", "length, 1, 80", "length, one, 80, 79, 81, 80", "a,1,b,c,d,e", "a,1,nan,0,1,1"])
 def test_a_line_that_is_no_measurement_is_named(text):
     with pytest.raises(BadInput):
         read_measurements(text)
@@ -127,6 +127,12 @@ async def test_a_new_token_is_shown_once_and_works(app, owner, node):
     assert secret.startswith("iwt_")
     assert secret not in (await owner.get("/admin")).text
     assert (await Browser(app, token=secret).get("/jobs")).status == 200
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "soon", "9" * 400])
+async def test_a_token_ends_on_a_day_that_exists(owner, days):
+    fields = {"csrf": await owner.csrf("/admin"), "act": "token", "name": "probe", "role": "member", "days": days}
+    assert (await owner.post("/admin", fields)).status == 400
 
 
 async def test_a_revoked_token_is_gone(owner, node):

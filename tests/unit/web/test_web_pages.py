@@ -130,7 +130,17 @@ async def test_series_are_columns_of_equal_length(owner):
     assert all(len(one["time"]) == len(one["mean"]) == len(one["high"]) > 10 for one in found["series"])
 
 
-@pytest.mark.parametrize("query", ["signals=", "signals=9999", "signals=2&minutes=0", "signals=2&minutes=1e9"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "signals=",
+        "signals=9999",
+        "signals=2&minutes=0",
+        "signals=2&minutes=1e9",
+        "signals=2&minutes=" + "9" * 5000,
+        "signals=" + "9" * 5000,
+    ],
+)
 async def test_series_refuse_what_cannot_be_drawn(owner, query):
     assert (await owner.get(f"/machines/{MILL}/series.json?{query}")).status == 400
 

@@ -98,6 +98,10 @@ def test_moments_follow_language_and_zone():
     assert tongue("zh").day(AT) == "2026-11-22"
 
 
+def test_the_ends_of_the_calendar_are_written_too():
+    assert tongue(zone=ZoneInfo("Asia/Shanghai")).day(datetime.max.replace(tzinfo=UTC)) == "31 Dec 9999"
+
+
 def test_spans_are_told_in_the_language():
     assert tongue().ago(AT - timedelta(hours=3), AT) == "3 hours ago"
     assert tongue("zh").ago(AT + timedelta(days=2), AT) == "2天后"

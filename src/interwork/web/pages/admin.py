@@ -96,7 +96,7 @@ async def change(request: Request) -> Response:
             node.store, form.get("name", ""), form.get("password", ""), _role(form.get("role")), actor=visitor.id
         )
     elif act == "token":
-        days = float(form["days"]) if form.get("days", "").isdecimal() else None
+        days = _days(form.get("days", ""))
         token = await issue_token(
             node.store, form.get("name", ""), _role(form.get("role")), days=days, actor=visitor.id
         )
@@ -137,6 +137,16 @@ async def _drop_account(node: Node, identifier: str, visitor: Visitor) -> None:
     for session in await node.store.find(Session, account=account.id, limit=1000):
         drop.delete(Session, session.id)
     await node.store.commit(drop.event(Tag.ACCOUNT_CREATED, account.id, name=account.name, dropped=True))
+
+
+def _days(text: str) -> float | None:
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 3650:
+        raise BadInput(
+            f"{text[:40]!r} is no number of days.", remedy="Give 1 to 3650, or nothing for a token that stays."
+        )
+    return float(text)
 
 
 def _role(name: str | None) -> Role:

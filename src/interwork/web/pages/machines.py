@@ -1,5 +1,6 @@
 """Machines: what is connected, what each signal says now and has said, and what the machine may be asked for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,18 +27,12 @@ from interwork.web.render import render, sparkline
 KINDS = (ResourceKind.MACHINE, ResourceKind.INSTRUMENT)
 MINUTES = (5, 15, 60, 480)
 POINTS = 300
+# fmt: off
 CHARTED = (
-    Meaning.SPINDLE_LOAD,
-    Meaning.POWER,
-    Meaning.SPINDLE_SPEED,
-    Meaning.FEED_RATE,
-    Meaning.TEMPERATURE,
-    Meaning.COOLANT_LEVEL,
-    Meaning.TOOL_WEAR,
-    Meaning.PART_COUNT,
-    Meaning.ENERGY,
-    Meaning.WATER,
+    Meaning.SPINDLE_LOAD, Meaning.POWER, Meaning.SPINDLE_SPEED, Meaning.FEED_RATE, Meaning.TEMPERATURE,
+    Meaning.COOLANT_LEVEL, Meaning.TOOL_WEAR, Meaning.PART_COUNT, Meaning.ENERGY, Meaning.WATER,
 )
+# fmt: on
 """Which numbers get a chart, the most telling first."""
 CHARTS_MAX = 6
 LISTED_MAX, RUNS_MAX, SPARKS_MAX = 200, 20, 24
@@ -188,7 +183,7 @@ async def series(request: Request) -> Response:
     resource = await node.store.get(Resource, request.path_params["id"])
     await look.may_look(node, resource)
     asked = request.query_params.get("signals", "")
-    wanted = {int(part) for part in asked.split(",")[:50] if part.isdecimal()}
+    wanted = {int(part) for part in asked.split(",")[:50] if part.isdecimal() and len(part) < 10}
     signals = [one for one in await node.store.find(Signal, resource=resource.id, limit=1000) if one.number in wanted]
     if not signals:
         raise BadInput(f"{asked[:80]!r} names no signal of {resource.name}.", remedy="Give ?signals=1,2 of this page.")
@@ -214,7 +209,7 @@ async def series(request: Request) -> Response:
 
 def _minutes(request: Request) -> int:
     text = request.query_params.get("minutes", "15")
-    if not text.isdecimal() or not 1 <= int(text) <= 1440:
+    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1440:
         raise BadInput(f"minutes={text[:20]!r} is not a range to show.", remedy="Give 1 to 1440.")
     return int(text)
 
@@ -253,7 +248,7 @@ def read_measurements(text: str) -> tuple[Measurement, ...]:
         parts = [part.strip() for part in line.replace("\t", ",").replace(";", ",").split(",")]
         try:
             name, part, *lengths = parts
-            nominal, lower, upper, actual = (float(length) for length in lengths)
+            nominal, lower, upper, actual = (_length(text) for text in lengths)
             piece = int(part)
         except ValueError as fault:
             raise BadInput(
@@ -268,3 +263,10 @@ def read_measurements(text: str) -> tuple[Measurement, ...]:
     if not found:
         raise BadInput("No measurement was given.", remedy="Give at least one line.")
     return tuple(found)
+
+
+def _length(text: str) -> float:
+    length = float(text)
+    if not math.isfinite(length):
+        raise ValueError(text)
+    return length

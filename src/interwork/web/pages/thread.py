@@ -24,39 +24,16 @@ from interwork.web.render import address_of, render, short
 
 SHOWN_MAX = 200
 MORE_MAX = 2000
+# fmt: off
 RECORDS: dict[str, type[msgspec.Struct]] = {
-    "rev": Revision,
-    "design": Design,
-    "plan": Plan,
-    "process": ProcessPlan,
-    "need": Need,
-    "match": Match,
-    "quote": Quote,
-    "job": Job,
-    "order": Order,
-    "run": Run,
-    "evidence": Evidence,
-    "award": Award,
-    "call": Call,
-    "share": CostShare,
-    "pay": Disbursement,
-    "gap": Gap,
-    "project": Project,
-    "technology": Technology,
-    "member": Membership,
-    "org": Organisation,
-    "agreement": Agreement,
-    "negotiation": Negotiation,
-    "transfer": Transfer,
-    "dataset": Dataset,
-    "policy": Policy,
-    "entry": CatalogEntry,
-    "receipt": Receipt,
-    "inspection": Inspection,
-    "resource": Resource,
-    "signal": Signal,
-    "blueprint": Blueprint,
+    "rev": Revision, "design": Design, "plan": Plan, "process": ProcessPlan, "need": Need, "match": Match,
+    "quote": Quote, "job": Job, "order": Order, "run": Run, "inspection": Inspection, "evidence": Evidence,
+    "award": Award, "call": Call, "share": CostShare, "pay": Disbursement, "gap": Gap, "project": Project,
+    "technology": Technology, "member": Membership, "org": Organisation, "agreement": Agreement,
+    "negotiation": Negotiation, "transfer": Transfer, "dataset": Dataset, "policy": Policy, "entry": CatalogEntry,
+    "receipt": Receipt, "resource": Resource, "signal": Signal, "blueprint": Blueprint,
 }
+# fmt: on
 """Which word an id's kind is kept under, for showing the record behind a node or a figure."""
 SECRET = frozenset({"credential", "signature", "token", "password_hash"})
 
