@@ -45,7 +45,7 @@ class Simulator:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(2)
+        return self.process.wait(20)
 
     async def ask(self, method: str, path: str, body: object = None) -> dict:
         async with aiohttp.ClientSession() as session, session.request(method, self.panel + path, json=body) as answer:

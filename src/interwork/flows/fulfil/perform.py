@@ -126,6 +126,8 @@ def _is_as_quoted(line: OrderLine, mode: Mode, material_eur: float) -> bool:
 
 async def confirm(node: Node, order: Order) -> Order:
     """Accept a placed order and plan its runs."""
+    if order.state in (OrderState.CANCELLED, OrderState.REFUSED):
+        raise WrongState(f"Order {order.id} is {order.state}.", remedy="Plan again; its windows were given back.")
     if order.state is not OrderState.PLACED:
         return order
     accepted = msgspec.structs.replace(order, state=OrderState.ACCEPTED)

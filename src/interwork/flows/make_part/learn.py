@@ -50,7 +50,8 @@ async def evidence(node: Node, job: Job) -> tuple[Job, str]:
     await node.store.commit(change)
     await _offer_evidence(node, job, pieces)
     measured = [piece.energy_kwh for piece in pieces if piece.energy_kwh is not None]
-    message = f"{len(pieces)} pieces of evidence verified; {sum(measured):.2f} kWh metered"
+    energy = f"{sum(measured):.2f} kWh metered" if measured else "no energy metered"
+    message = f"{len(pieces)} pieces of evidence verified; {energy}"
     return msgspec.structs.replace(job, evidence=tuple(piece.id for piece in pieces)), message
 
 
