@@ -79,9 +79,10 @@ class Engine:
     def refresh(self) -> None:
         """Read the mark and the lake's newest time anew."""
         with telling(self.folder):
-            self.mark = _number(self.sealing.execute(sql.MARK))
+            mark = _number(self.sealing.execute(sql.MARK))
             times = self.sealing.execute(sql.FILE_TIMES).fetchall()
-            self.sealed_until_us = max((newest for _, newest, _ in times), default=None)
+        self.sealed_until_us = max((newest for _, newest, _ in times), default=None)
+        self.mark = mark  # last: readers take the mark first, then ask whether anything sealed is new enough
 
     def last_sequence(self) -> int:
         """Tell the highest sequence that is durable."""

@@ -48,8 +48,9 @@ def readings(
     engine: Engine, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int], limit: int
 ) -> Batch:
     """Read signals over a span in order of time, one reading per signal and time: the newest to arrive."""
+    mark = engine.mark
     text = _newest(engine, span[0]) + sql.READINGS
-    run_query(cursor, text, signals=signals, mark=engine.mark, start=span[0], end=span[1], limit=limit)
+    run_query(cursor, text, signals=signals, mark=mark, start=span[0], end=span[1], limit=limit)
     return batch_of_table(cursor.to_arrow_table())
 
 
@@ -61,8 +62,9 @@ def after(
 ) -> tuple[Batch, int | None]:
     """Read what arrived after a sequence; also tell the last sequence read, None where the limit was not reached."""
     signals, start, end, limit = asked
-    text = sql.AFTER_HOT if sequence >= engine.mark else sql.AFTER
-    run_query(cursor, text, signals=signals, mark=engine.mark, sequence=sequence, start=start, end=end, limit=limit)
+    mark = engine.mark
+    text = sql.AFTER_HOT if sequence >= mark else sql.AFTER
+    run_query(cursor, text, signals=signals, mark=mark, sequence=sequence, start=start, end=end, limit=limit)
     table = cursor.to_arrow_table()
     return batch_of_table(table), table["seq"][-1].as_py() if len(table) else None
 
@@ -71,8 +73,9 @@ def trend(engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: 
     """Read one signal's lowest, mean and highest good reading per step."""
     start, end = span
     width = max(1, -(-(end - start) // points))
+    mark = engine.mark
     text = _newest(engine, start) + sql.TREND
-    run_query(cursor, text, signals=[signal], mark=engine.mark, start=start, end=end, width=width)
+    run_query(cursor, text, signals=[signal], mark=mark, start=start, end=end, width=width)
     table = cursor.to_arrow_table()
     return Trend(
         time_us=array("q", table["step"].to_numpy().tobytes()),
@@ -88,8 +91,9 @@ def durations(
 ) -> dict[str, float]:
     """Sum the seconds per text state over a span; the last reading before it tells how it begins."""
     start, end = span
+    mark = engine.mark
     text = _newest(engine, start) + sql.DURATIONS
-    run_query(cursor, text, signals=[signal], mark=engine.mark, start=start, end=end)
+    run_query(cursor, text, signals=[signal], mark=mark, start=start, end=end)
     states: dict[str, int] = {state or UNKNOWN: us for state, us in cursor.fetchall()}
     before = end - start - sum(states.values())
     if before:
@@ -109,8 +113,9 @@ def last(
     for until, start in pairwise(edges):
         if not missing:
             break
+        mark = engine.mark
         text = sql.LAST_HOT if _is_hot(engine, start) else sql.LAST
-        run_query(cursor, text, signals=missing, mark=engine.mark, start=start, end=until)
+        run_query(cursor, text, signals=missing, mark=mark, start=start, end=until)
         table = cursor.to_arrow_table()
         found = set(table["signal"].to_pylist())
         missing = [signal for signal in missing if signal not in found]
@@ -130,7 +135,10 @@ def _newest(engine: Engine, start: int) -> str:
 
 
 def _is_hot(engine: Engine, start: int) -> bool:
-    """Tell whether nothing sealed is as new as a time; asked after `hot` was pinned, or it could come too late."""
+    """Tell whether nothing sealed is as new as a time; asked after `hot` was pinned and the mark was read.
+
+    A seal sets the newest sealed time before the mark, so who has read the new mark also sees the new time.
+    """
     return engine.sealed_until_us is None or start > engine.sealed_until_us
 
 
