@@ -364,8 +364,14 @@ async def test_a_shell_is_found_by_its_encoded_id_with_its_submodels(node):
 
 
 async def test_the_value_of_a_submodel_is_its_values_alone(node):
-    plates = [one for one in (await read(node, "/aas/submodels"))["result"] if one["idShort"] == "Nameplate"]
-    value = await read(node, f"/aas/submodels/{encoded(plates[0]['id'])}/$value")
+    saw = next(one for one in (await read(node, "/aas/shells"))["result"] if one["idShort"] == "Saw")
+    held = {reference["keys"][0]["value"] for reference in saw["submodels"]}
+    (plate,) = [
+        one
+        for one in (await read(node, "/aas/submodels"))["result"]
+        if one["id"] in held and one["idShort"] == "Nameplate"
+    ]
+    value = await read(node, f"/aas/submodels/{encoded(plate['id'])}/$value")
     assert value["ManufacturerName"] == "Maker & Söhne"
     assert "modelType" not in str(value)
 
