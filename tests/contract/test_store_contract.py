@@ -428,7 +428,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(url):
     tamper(url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NewerData, match=r"written by a newer version of Interwork \(revision 9999\)"):
         await Store.open(url)
-    tamper(url, "UPDATE alembic_version SET version_num = '0001'")
+    tamper(url, "UPDATE alembic_version SET version_num = '0002'")
     async with await Store.open(url) as store:
         assert await store.count(Setting) == 1
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.peer
 SETTINGS = (
     'name = "Birch"\norganisation = "org-birch"\nkind = "small-manufacturer"\nport = {port}\nroles = ["institute"]\n'
 )
-ROUTES = [(method, api_path, act) for method, api_path, act, _ in api._ROUTES]
+ROUTES = [(method, api_path, act) for table in api.TABLES for method, api_path, act, _ in table]
 OPEN = [route for route in ROUTES if Role.GUEST in MAY[route[2]]]
 CLOSED = [route for route in ROUTES if Role.GUEST not in MAY[route[2]]]
 OF_ONE = [route for route in ROUTES if "{id}" in route[1]]

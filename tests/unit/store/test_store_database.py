@@ -45,7 +45,7 @@ def test_a_reader_cannot_write(database):
 def test_migrating_twice_changes_nothing(database):
     migrate(database)
     with database.reader.begin() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0001"
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0002"
 
 
 async def test_nobody_but_its_owner_reads_the_file(url, tmp_path):
@@ -111,7 +111,7 @@ async def test_a_foreign_database_is_left_alone(url, tmp_path):
 async def test_newer_data_has_a_remedy(url, tmp_path):
     await (await Store.open(url)).close()
     with sqlite3.connect(tmp_path / "node.db") as newer:
-        newer.execute("UPDATE alembic_version SET version_num = '0002'")
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
     newer.close()
     with pytest.raises(NewerData) as caught:
         await Store.open(url)

@@ -1,12 +1,9 @@
-"""The JSON API: each route parses, calls one flow, renders; every error is an RFC 9457 problem."""
+"""The API of the node itself, of jobs, plans, runs, agreements, readings and the programme."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from interwork import __version__
 from interwork.consortium import metrics
@@ -16,7 +13,6 @@ from interwork.core.errors import BadInput, Refused
 from interwork.core.exchange import Agreement, Receipt, Transfer
 from interwork.core.ids import new_id
 from interwork.core.making import Inspection, Job, Measurement, Run, RunState
-from interwork.core.organisation import Role
 from interwork.core.planning import Plan
 from interwork.core.resource import Resource, Signal
 from interwork.design import prov
@@ -24,14 +20,8 @@ from interwork.flows import fund_project, ingest, join, look, make_part, publish
 from interwork.flows.fulfil import perform
 from interwork.flows.make_part.draw import take_awards
 from interwork.flows.make_part.summary import summarise
-from interwork.web.access import MAY, Visitor, node_of, require
-
-T = TypeVar("T")
-Handler = Callable[[Request, Visitor], Awaitable[Any]]
-BODY_MAX = 100 * 1024 * 1024
-LIST_MAX = 1_000
-DIGITS_MAX = 18
-"""A whole number in a query has no more."""
+from interwork.web.access import Visitor, node_of
+from interwork.web.api.reading import DIGITS_MAX, LIST_MAX, Entry, body_of, limit_of
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,21 +43,6 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Why an agreement is ended."""
 
     reason: str = "ended by its party"
-
-
-async def body_of(request: Request, kind: type[T]) -> T:
-    """Read the JSON body as one of our structs; BadInput names the field that does not fit."""
-    try:
-        return msgspec.json.decode(await request.body() or b"{}", type=kind, strict=True)
-    except msgspec.MsgspecError as fault:
-        raise BadInput(f"The body is not a {kind.__name__}: {fault}.", where=request.url.path) from fault
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "100")
-    if not text.isdecimal() or len(text) > DIGITS_MAX or not 1 <= int(text) <= LIST_MAX:
-        raise BadInput(f"limit={text[:20]!r} is no limit.", remedy=f"Give 1 to {LIST_MAX}.")
-    return int(text)
 
 
 async def _node(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401 - any JSON
@@ -126,7 +101,7 @@ async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _jobs(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    return {"jobs": await node_of(request).store.find(Job, limit=_limit(request), newest=True)}
+    return {"jobs": await node_of(request).store.find(Job, limit=limit_of(request), newest=True)}
 
 
 async def _job(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -155,7 +130,7 @@ async def _thread(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _agreements(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    return {"agreements": await node_of(request).store.find(Agreement, limit=_limit(request), newest=True)}
+    return {"agreements": await node_of(request).store.find(Agreement, limit=limit_of(request), newest=True)}
 
 
 async def _agreement(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -180,7 +155,7 @@ async def _runs(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     wanted = request.query_params.get("state") or [state.value for state in RunState]
     if isinstance(wanted, str) and wanted not in set(RunState):
         raise BadInput(f"state={wanted[:20]!r} is no state of a run.", remedy=f"Use one of {', '.join(RunState)}.")
-    runs = await store.find(Run, limit=_limit(request), state=wanted)
+    runs = await store.find(Run, limit=limit_of(request), state=wanted)
     names = {one.id: one.name for one in await store.find(Resource, limit=10_000)}
     return {"runs": [{**msgspec.to_builtins(one), "resource_name": names.get(one.resource, "")} for one in runs]}
 
@@ -209,12 +184,12 @@ async def _inspect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _resources(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    return {"resources": await node_of(request).store.find(Resource, limit=_limit(request))}
+    return {"resources": await node_of(request).store.find(Resource, limit=limit_of(request))}
 
 
 async def _signals(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     node, wanted = node_of(request), request.query_params.get("resource")
-    limit = _limit(request)
+    limit = limit_of(request)
     signals = await (
         node.store.find(Signal, limit=limit, resource=wanted) if wanted else node.store.find(Signal, limit=limit)
     )
@@ -254,7 +229,7 @@ async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     after = request.query_params.get("after", "0")
     if not after.isdecimal() or len(after) > DIGITS_MAX:
         raise BadInput(f"after={after[:20]!r} is no sequence number.", remedy="Give a whole number.")
-    return {"events": await node_of(request).store.events(after=int(after), limit=_limit(request))}
+    return {"events": await node_of(request).store.events(after=int(after), limit=limit_of(request))}
 
 
 async def _verify(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -265,7 +240,7 @@ async def _report(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     return {"metrics": await metrics(node_of(request).store)}
 
 
-_ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+ROUTES: tuple[Entry, ...] = (
     # method, path, act of access.MAY, handler
     ("GET", "/node", "look", _node),
     ("POST", "/join", "agree", _join),
@@ -296,17 +271,3 @@ _ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/verify", "audit", _verify),
     ("GET", "/report", "look", _report),
 )
-
-
-def routes(prefix: str = "/api") -> list[Route]:
-    """List the API's routes."""
-    return [Route(prefix + path, _endpoint(act, handler), methods=[method]) for method, path, act, handler in _ROUTES]
-
-
-def _endpoint(act: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        visitor = Visitor() if Role.GUEST in MAY[act] else await require(request, *MAY[act])
-        value = await handler(request, visitor)
-        return Response(msgspec.json.encode(value), media_type="application/json")
-
-    return endpoint

@@ -1,0 +1,33 @@
+"""The words the machine line and the design line were deepened with: one table per word."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+WORDS: dict[str, str] = {
+    # table: its indexed columns; one marked # is a whole number, the others are text
+}
+KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    for table, columns in WORDS.items():
+        names = [column.removesuffix("#") for column in columns.split()]
+        types = [sa.BigInteger() if column.endswith("#") else KEY for column in columns.split()]
+        op.create_table(
+            table,
+            sa.Column("id", KEY, primary_key=True),
+            *(sa.Column(name, kind, nullable=False) for name, kind in zip(names, types, strict=True)),
+            sa.Column("body", sa.Text, nullable=False),
+        )
+        for name in names:
+            op.create_index(f"ix_{table}_{name}", table, [name, "id"])
+
+
+def downgrade() -> None:
+    for table in WORDS:
+        op.drop_table(table)
