@@ -52,6 +52,50 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         verb.add_argument("--detach", action="store_true", help="do not wait for the end")
         verb.set_defaults(run=make, until=until)
 
+    cancel = verbs.add_parser(
+        "cancel",
+        help="cancel a job; what was ordered is given back where no machine has begun",
+        description="Cancel a job: its orders are given back, as long as no machine has begun.",
+    )
+    add_data(cancel)
+    cancel.add_argument("job", help="the job's id, as `interwork make --detach` printed it")
+    cancel.set_defaults(run=give_up)
+    orders = verbs.add_parser(
+        "orders",
+        help="list the orders this node placed or holds; stop one in the shop",
+        description="List orders. A shop stops one with --stop ID --reason TEXT: its machines are free again.",
+    )
+    add_data(orders)
+    orders.add_argument("--stop", metavar="ID", default="", help="stop this order, whatever its state")
+    orders.add_argument("--reason", default="", help="why; its buyer reads it")
+    orders.set_defaults(run=list_orders)
+
+
+def give_up(arguments: argparse.Namespace) -> int:
+    """Cancel a job."""
+    job = Remote(arguments.data).post(f"/api/jobs/{arguments.job}/cancel")
+    show(job) if arguments.json else print(f"{job['title']}: {job['message']}.")
+    return 0
+
+
+def list_orders(arguments: argparse.Namespace) -> int:
+    """List orders, or stop one."""
+    remote = Remote(arguments.data)
+    if arguments.stop:
+        order = remote.post(f"/api/orders/{arguments.stop}/stop", {"reason": arguments.reason})
+        show(order) if arguments.json else print(f"Order {order['id']} is {order['state']}: {order['reason']}.")
+        return 0
+    orders = remote.get("/api/orders")["orders"]
+    if arguments.json:
+        show(orders)
+        return 0
+    table = Table("order", "side", "part", "quantity", "with", "state", "EUR")
+    for one in orders:
+        facts = (one["id"], one["side"], one["part"], str(one["quantity"]), one["peer_name"], one["state"])
+        table.add_row(*facts, f"{one['price_eur']:,.2f}")
+    console_of(as_json=False).print(table if orders else "There are no orders.")
+    return 0
+
 
 def make(arguments: argparse.Namespace) -> int:
     """Submit or carry on a job, follow it, and sum it up."""

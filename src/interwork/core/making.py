@@ -86,6 +86,8 @@ class RunState(StrEnum):
     """The machine has counted the parts; inspection is awaited."""
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    """Given back before anybody started it."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

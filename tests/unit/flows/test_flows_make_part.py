@@ -15,6 +15,7 @@ from interwork.core.planning import Need
 from interwork.design import backward
 from interwork.flows import make_part
 from interwork.flows.make_part import MakeRequest
+from interwork.flows.make_part.replan import give_up
 from interwork.store import Change
 
 STEP = resources.files("interwork").joinpath("samples", "bracket.step").read_bytes()
@@ -82,6 +83,18 @@ async def test_the_same_key_at_the_same_moment_is_one_job(lab):
         for _ in range(5):
             tasks.start_soon(submitted, lab)
     assert await lab.store.count(Job) == 1
+
+
+async def test_another_wish_under_a_key_that_is_taken_is_a_conflict(lab):
+    await submitted(lab)
+    with pytest.raises(Conflict, match="used for another job"):
+        await submitted(lab, quantity=9)
+
+
+async def test_a_cancelled_job_stays_cancelled(lab):
+    job = await submitted(lab)
+    assert (await give_up(lab, job.id)).state == "failed"
+    assert (await make_part.run(lab, job.id)).message == "cancelled; nothing is ordered any more"
 
 
 async def test_without_a_key_each_request_is_a_job_of_its_own(lab):

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import anyio
+import msgspec
 import pytest
 from flows_world import (
     BUYER,
@@ -26,7 +27,7 @@ from interwork.core.event import Tag
 from interwork.core.exchange import Dataset, DatasetKind, Policy, Side
 from interwork.core.making import Evidence, Order, OrderState, Run, RunState
 from interwork.core.resource import Meaning
-from interwork.flows.fulfil import perform
+from interwork.flows.fulfil import perform, stop
 from interwork.flows.fulfil.prove import counter
 from interwork.store import Change
 from interwork.stream import counter_delta
@@ -91,7 +92,7 @@ async def test_windows_that_only_touch_do_not_clash(shop):
 
 
 async def test_a_cancelled_order_gives_its_windows_back(shop):
-    await perform.cancel(shop, await placed(shop))
+    await stop.cancel(shop, await placed(shop))
     again = await perform.place(shop, capacity_agreement(shop), order_of(identifier="order-2"))
     assert again.state is OrderState.PLACED
 
@@ -188,10 +189,31 @@ async def test_confirming_twice_plans_no_run_twice(shop):
     assert await shop.store.count(Run) == 1
 
 
-async def test_an_order_in_work_is_not_cancelled(shop):
+async def test_an_order_is_withdrawn_with_its_runs_until_a_machine_has_begun(shop):
     order = await in_work(shop, line())
+    assert (await stop.cancel(shop, order)).state is OrderState.CANCELLED
+    assert (await run_by(shop, "a-1")).state is RunState.CANCELLED
+
+
+async def test_an_order_at_a_machine_is_not_cancelled(shop):
+    order = await in_work(shop, line())
+    run = msgspec.structs.replace(await run_by(shop, "a-1"), state=RunState.STARTED, started_at=START)
+    await shop.store.commit(Change("test").put(run))
     with pytest.raises(WrongState, match="work has begun"):
-        await perform.cancel(shop, order)
+        await stop.cancel(shop, order)
+
+
+async def test_an_order_stopped_in_the_shop_frees_its_machine_and_says_why(shop):
+    order = await in_work(shop, line())
+    run = msgspec.structs.replace(await run_by(shop, "a-1"), state=RunState.STARTED, started_at=START)
+    await shop.store.commit(Change("test").put(run))
+    with pytest.raises(BadInput, match="needs a reason"):
+        await stop.stop(shop, order.id, " ", "ada")
+    stopped = await stop.stop(shop, order.id, "spindle broken", "ada")
+    assert (stopped.state, stopped.reason) == (OrderState.CANCELLED, "spindle broken")
+    assert (await run_by(shop, "a-1")).state is RunState.FAILED
+    with pytest.raises(WrongState, match="CANCELLED already"):
+        await stop.stop(shop, order.id, "again", "ada")
 
 
 async def test_a_run_waits_for_the_one_before_it(shop):
@@ -345,6 +367,13 @@ async def test_an_inspection_counts_each_part_outside_its_limits_as_scrap(shop):
     await made(shop)
     done = await perform.inspect(shop, "run-1", inspection_of(actual=(80.0, 80.2, 80.01)), "ada")
     assert (done.state, done.good, done.scrap) == (RunState.COMPLETED, 2, 1)
+
+
+async def test_an_inspection_that_measured_nothing_proves_nothing(shop):
+    await made(shop)
+    with pytest.raises(BadInput, match="measured nothing"):
+        await perform.inspect(shop, "run-1", inspection_of(actual=()), "ada")
+    assert (await shop.store.get(Run, "run-1")).state is RunState.MADE
 
 
 async def test_an_inspection_sent_twice_gives_one_piece_of_evidence(shop):

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from interwork.core.errors import NoPlan, PeerUnreachable, Refused
 from interwork.core.exchange import AgreementState, Side
 from interwork.core.making import JobStep, Order, OrderState
+from interwork.flows.make_part import replan
 from interwork.flows.make_part.replan import REPLANS_MAX, without
 from interwork.store import Change
 
@@ -58,3 +59,15 @@ async def test_what_was_placed_is_given_back_also_when_the_last_plan_has_failed(
     with pytest.raises(NoPlan):
         await without(shop, planned(replans=REPLANS_MAX), [placed], PLANT, NO)
     assert (await shop.store.get(Order, placed.id)).state is OrderState.CANCELLED
+
+
+async def test_all_are_asked_anew_where_one_that_was_away_may_make_the_plan(monkeypatch):
+    monkeypatch.setattr(replan, "AGAIN_S", 0.0)
+    job, message = await replan.again(planned(away=["Alder: no answer"]), NoPlan("nobody can mill"))
+    assert (job.step, job.quotes, job.facts["replans"]) == (JobStep.QUOTE, (), 1)
+    assert "Alder: no answer" in message
+
+
+async def test_a_plan_nobody_was_missing_from_stays_impossible():
+    with pytest.raises(NoPlan, match="nobody can mill"):
+        await replan.again(planned(), NoPlan("nobody can mill"))

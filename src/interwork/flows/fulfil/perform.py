@@ -160,15 +160,6 @@ async def confirm(node: Node, order: Order) -> Order:
     return accepted
 
 
-async def cancel(node: Node, order: Order) -> Order:
-    """Give a placed order's windows back; an order in work is not cancelled."""
-    if order.state in (OrderState.IN_WORK, OrderState.DONE):
-        raise WrongState(f"Order {order.id} is {order.state}; work has begun.", remedy="Talk to the provider.")
-    cancelled = msgspec.structs.replace(order, state=OrderState.CANCELLED)
-    await node.store.commit(Change(order.consumer).put(cancelled, expect=order))
-    return cancelled
-
-
 async def arrived(node: Node, order: Order, assignment: str) -> None:
     """Note that a lot from another provider has arrived, so that runs stop waiting for it."""
     for run in await node.store.find(Run, order=order.id, limit=200):
@@ -278,6 +269,11 @@ async def inspect(node: Node, run_id: str, inspection: Inspection, actor: str) -
         return run
     if run.state is not RunState.MADE:
         raise WrongState(f"Run {run_id} is {run.state}.", remedy="Only a MADE run is inspected.")
+    if not inspection.measurements:
+        raise BadInput(
+            f"The inspection of run {run_id} measured nothing.",
+            remedy="Give at least one measurement, or one attribute check as 0 or 1 within 1 to 1.",
+        )
     if any(not 1 <= one.part <= run.quantity for one in inspection.measurements):
         raise BadInput(f"Run {run_id} made {run.quantity} parts.", remedy=f"Number the parts 1 to {run.quantity}.")
     bad = {one.part for one in inspection.measurements if not one.is_within()}

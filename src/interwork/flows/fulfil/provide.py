@@ -14,7 +14,7 @@ from interwork.core.making import Evidence, Order, OrderState, Run
 from interwork.core.planning import Window
 from interwork.core.resource import Resource, Signal
 from interwork.federation import DataRequest, DataResponse
-from interwork.flows.fulfil import perform
+from interwork.flows.fulfil import perform, stop
 from interwork.flows.join import receive_application
 from interwork.flows.node import Node
 from interwork.flows.records import Description, OrderStatus, answer_record
@@ -59,7 +59,7 @@ async def _capacity(node: Node, request: DataRequest) -> DataResponse:
     if verb == "confirm":
         return _json(await perform.confirm(node, order), "an order confirmed")
     if verb == "cancel":
-        return _json(await perform.cancel(node, order), "an order cancelled")
+        return _json(await stop.cancel(node, order), "an order cancelled")
     if verb == "arrived":
         await perform.arrived(node, order, _read(request.body, Arrival).assignment)
     return _json(await status(node, order), "the state of an order")

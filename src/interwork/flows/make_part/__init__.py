@@ -86,6 +86,7 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
     )
     known = await node.store.peek(Job, job_id)
     if known is not None:
+        _check_same(known, digest, request)
         return known
     node.files.put(content)
     now = node.clock()
@@ -108,6 +109,16 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
         Change(actor, once=f"job:{job_id}").put(job).event(Tag.JOB_MOVED, job.id, step=job.step.value, file=file_name)
     )
     return job
+
+
+def _check_same(known: Job, digest: str, request: MakeRequest) -> None:
+    """Refuse another wish under a key that is taken: nothing would be made of it, silently."""
+    asked = (digest, material_of(request.material).id, request.quantity, request.tolerance_mm, request.project)
+    if asked != (known.facts.get("digest"), known.material, known.quantity, known.tolerance_mm, known.project):
+        raise Conflict(
+            f"The key {request.key!r} was used for another job: {known.quantity} × {known.title} ({known.id}).",
+            remedy="Send another key for another job.",
+        )
 
 
 async def proceed(node: Node, job_id: str, *, actor: str = "node") -> Job:
@@ -172,6 +183,9 @@ async def _step(node: Node, job: Job) -> None:
     if done.step is not job.step:
         following = done.step
     is_over = following is JobStep.DONE or job.step.value == job.facts.get("until")
+    current = await node.store.get(Job, job.id)
+    if current.state != "running":  # cancelled meanwhile
+        return
     now = node.clock()
     entry = JobEntry(step=job.step, at=now, seconds=round(time.monotonic() - began, 3), message=message)
     moved = msgspec.structs.replace(
@@ -184,7 +198,7 @@ async def _step(node: Node, job: Job) -> None:
     )
     await node.store.commit(
         Change(once=f"{job.id}:{job.step.value}:{len(job.log)}")
-        .put(moved)
+        .put(moved, expect=current)
         .event(Tag.JOB_MOVED, job.id, step=job.step.value, message=message)
     )
     log.info("job.moved", job=job.id, step=job.step.value, seconds=entry.seconds)
@@ -203,6 +217,8 @@ async def _arrow(node: Node, job: Job, arrow: Callable[[Node, Job], Awaitable[tu
 
 async def _fail(node: Node, job_id: str, fault: InterworkError) -> Job:
     job = await node.store.get(Job, job_id)
+    if job.state != "running":  # cancelled meanwhile: that is what is said of it
+        return job
     reasons = list(fault.reasons) if isinstance(fault, NoPlan) else []
     failed = msgspec.structs.replace(
         job,

@@ -9,13 +9,14 @@ from anyio import to_thread
 
 from interwork.allocation import CapacityOffer, QuoteRequest, allocate, draft_request, gaps, match
 from interwork.core.design import EdgeKind, ProcessPlan
-from interwork.core.errors import NoPlan, PeerError, Refused
+from interwork.core.errors import NoPlan, PeerError, PeerUnreachable, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind
 from interwork.core.making import Job
 from interwork.core.organisation import Place
 from interwork.core.planning import Match, Need, Plan, Quote, Weights
 from interwork.core.resource import Capability
+from interwork.flows.make_part.replan import again
 from interwork.flows.node import Node
 from interwork.flows.records import read_as
 from interwork.flows.weave import Knot, knot, tie
@@ -109,31 +110,30 @@ def _offers(entry: CatalogEntry) -> list[CapacityOffer]:
 
 
 async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:
-    """Ask each matched provider for a quote under the standing agreement; one that is away is left out, and said so."""
+    """Ask each matched provider for a quote under the standing agreement; one that is away is left out, and said so.
+
+    Providers excluded after a failed plan are asked again where the others give nothing; while nobody answers, the
+    arrow is tried again.
+    """
     need, plan = await _need_and_plan(node, job)
     excluded = job.facts.get("excluded", [])
-    held = await node.store.find(Match, need=need.id, limit=10_000)
-    matches = [one for one in held if one.is_feasible and one.provider not in excluded]
-    datasets = dict.fromkeys((one.provider, one.dataset) for one in matches)
+    held = [one for one in await node.store.find(Match, need=need.id, limit=10_000) if one.is_feasible]
+    request = draft_request(need, plan)
     quotes: list[Quote] = []
     away: list[str] = []
-    request = draft_request(need, plan)
-
-    async def ask(provider: str, dataset: str) -> None:
-        try:
-            quotes.append(await _ask(node, provider, dataset, request))
-        except (PeerError, Refused) as fault:
-            name = next(one.provider_name for one in matches if one.provider == provider)
-            away.append(f"{name}: {fault}")
-
-    async with anyio.create_task_group() as tasks:
-        for provider, dataset in list(datasets)[:PROVIDERS_MAX]:
-            tasks.start_soon(ask, provider, dataset)
-    if not quotes:
-        raise NoPlan(
-            "No provider gave a quote.", reasons=tuple(away), remedy="Try again when the providers' nodes answer."
+    silent: list[str] = []
+    for matches in (
+        [one for one in held if one.provider not in excluded],
+        [one for one in held if one.provider in excluded],
+    ):
+        quotes = quotes or await _ask_all(node, matches, request, away, silent)
+    if silent and not quotes:
+        raise PeerUnreachable(
+            f"No provider gave a quote; {', '.join(sorted(silent))} did not answer.",
+            remedy="It is tried again; look at the providers' nodes where it goes on.",
         )
-    quotes.sort(key=lambda one: list(datasets).index(next(key for key in datasets if key[0] == one.provider)))
+    if not quotes:
+        raise NoPlan("No provider gave a quote.", reasons=tuple(away), remedy="Widen the need, or ask later.")
     change = Change()
     for one in quotes:
         change.put(one).event(Tag.QUOTE_RECEIVED, one.id, provider=one.provider, modes=len(one.modes))
@@ -143,6 +143,28 @@ async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:
     job = msgspec.structs.replace(job, quotes=tuple(one.id for one in quotes), facts={**job.facts, "away": away})
     left = f"; left out: {'; '.join(away)}" if away else ""
     return job, f"{len(quotes)} quotes with {sum(len(one.modes) for one in quotes)} ways to do an operation{left}"
+
+
+async def _ask_all(
+    node: Node, matches: list[Match], request: QuoteRequest, away: list[str], silent: list[str]
+) -> list[Quote]:
+    """Ask the providers of these matches at once; note who is left out, and who of them may yet answer."""
+    datasets = dict.fromkeys((one.provider, one.dataset) for one in matches)
+    names = {one.provider: one.provider_name for one in matches}
+    quotes: dict[tuple[str, str], Quote] = {}
+
+    async def ask(provider: str, dataset: str) -> None:
+        try:
+            quotes[provider, dataset] = await _ask(node, provider, dataset, request)
+        except (PeerError, Refused) as fault:
+            away.append(f"{names[provider]}: {fault}")
+            if fault.retryable:
+                silent.append(names[provider])
+
+    async with anyio.create_task_group() as tasks:
+        for provider, dataset in list(datasets)[:PROVIDERS_MAX]:
+            tasks.start_soon(ask, provider, dataset)
+    return [quotes[key] for key in datasets if key in quotes]
 
 
 async def _ask(node: Node, provider: str, dataset: str, request: QuoteRequest) -> Quote:
@@ -166,7 +188,10 @@ async def plan(node: Node, job: Job) -> tuple[Job, str]:
     def solve() -> Plan:
         return allocate(need, process, quotes, weights=Weights(), now=began, seconds=SOLVE_S, seed=1)
 
-    decided = await to_thread.run_sync(solve)
+    try:
+        decided = await to_thread.run_sync(solve)
+    except NoPlan as fault:
+        return await again(job, fault)
     decided = msgspec.structs.replace(decided, decided_by=node.settings.name)
     change = Change().put(decided).put(msgspec.structs.replace(need, state="planned"))
     change.event(Tag.PLAN_DECIDED, decided.id, objective=decided.objective_eur, bound=decided.bound_eur)

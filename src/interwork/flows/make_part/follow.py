@@ -5,7 +5,7 @@ import msgspec
 import structlog
 
 from interwork.core.design import EdgeKind, ProcessPlan, Revision
-from interwork.core.errors import InterworkError, PeerError, Refused
+from interwork.core.errors import InterworkError, NoPlan, PeerError, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import Agreement, AgreementState, DatasetKind, Side, Transfer
 from interwork.core.ids import derived_id
@@ -179,6 +179,7 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
             tasks.start_soon(watch_readings, node, order_id)
         while True:
             away = await _ask_all(node, job, statuses)
+            _check_going(statuses)
             await _tell_arrivals(node, statuses)
             await _show(node, job, statuses, away)
             if len(statuses) == len(job.orders) and all(
@@ -191,6 +192,18 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
     runs = [run for one in statuses.values() for run in one.runs]
     good, scrap = sum(run.good for run in runs), sum(run.scrap for run in runs)
     return job, f"{len(runs)} runs finished; {good} pieces of work good, {scrap} not"
+
+
+def _check_going(statuses: dict[str, OrderStatus]) -> None:
+    """Say aloud that a provider stopped its order; there is nothing left to wait for."""
+    for one in statuses.values():
+        if one.order.state is OrderState.CANCELLED:
+            good = sum(run.good for run in one.runs)
+            raise NoPlan(
+                f"{one.order.peer_name} stopped its order {one.order.id}: {one.order.reason or 'no reason given'}.",
+                reasons=(f"{good} pieces of work were good before that",),
+                remedy="Make the part again; the other providers' orders stand.",
+            )
 
 
 async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> list[str]:

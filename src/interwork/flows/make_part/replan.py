@@ -6,7 +6,8 @@ import anyio
 import msgspec
 import structlog
 
-from interwork.core.errors import InterworkError, NoPlan
+from interwork.core.errors import InterworkError, NoPlan, WrongState
+from interwork.core.event import Tag
 from interwork.core.exchange import Agreement
 from interwork.core.making import Job, JobStep, Order, OrderState
 from interwork.flows.node import Node
@@ -15,6 +16,8 @@ from interwork.store import Change
 log = structlog.get_logger()
 REPLANS_MAX = 3
 """After this many the job stops and says what happened."""
+AGAIN_S = 5.0
+"""How long providers that are away are waited for before all are asked anew."""
 
 
 async def without(
@@ -37,12 +40,47 @@ async def without(
     return job, f"planned again without what failed at {provider}: {fault}"
 
 
-async def _give_back(node: Node, order: Order) -> None:
+async def again(job: Job, fault: NoPlan) -> tuple[Job, str]:
+    """Ask all once more, a while later, where providers that were away may make the difference; else it is final."""
+    replans = int(job.facts.get("replans", 0)) + 1
+    left_out = [*job.facts.get("away", []), *job.facts.get("excluded", [])]
+    if replans > REPLANS_MAX or not left_out:
+        raise fault
+    await anyio.sleep(AGAIN_S)
+    facts = {**job.facts, "replans": replans, "excluded": []}
+    job = msgspec.structs.replace(job, step=JobStep.QUOTE, quotes=(), facts=facts)
+    return job, f"no plan without {'; '.join(left_out)}: asked again"
+
+
+async def give_up(node: Node, job_id: str, *, actor: str = "node") -> Job:
+    """Cancel a job: its orders are given back; where a machine has begun, that is said and the job goes on."""
+    job = await node.store.get(Job, job_id)
+    if job.state == "done" or job.step is JobStep.DONE:
+        raise WrongState(f"Job {job_id} is done.", remedy="What was made cannot be cancelled.")
+    for order_id in job.orders:
+        order = await node.store.get(Order, order_id)
+        if order.state is not OrderState.CANCELLED:
+            await _withdraw(node, order)
+            await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED)))
+    job = await node.store.get(Job, job_id)
+    message = "cancelled; nothing is ordered any more"
+    cancelled = msgspec.structs.replace(job, state="failed", message=message, remedy="", updated_at=node.clock())
+    await node.store.commit(
+        Change(actor).put(cancelled, expect=job).event(Tag.JOB_FAILED, job_id, step=job.step.value, message=message)
+    )
+    return cancelled
+
+
+async def _withdraw(node: Node, order: Order) -> None:
     agreement = await node.store.get(Agreement, order.agreement)
+    with anyio.fail_after(10):
+        transfer = await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement.id}")
+        await node.federation.fetch(transfer, path=f"orders/{order.id}/cancel", body=b"{}", what="a cancellation")
+
+
+async def _give_back(node: Node, order: Order) -> None:
     try:
-        with anyio.fail_after(10):
-            transfer = await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement.id}")
-            await node.federation.fetch(transfer, path=f"orders/{order.id}/cancel", body=b"{}", what="a cancellation")
+        await _withdraw(node, order)
     except (InterworkError, TimeoutError) as fault:
         log.warning("order.not-given-back", order=order.id, fault=str(fault))
     await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED)))

@@ -12,12 +12,13 @@ from interwork.core.design import ThreadEdge, ThreadNode
 from interwork.core.errors import BadInput, Refused
 from interwork.core.exchange import Agreement, Receipt, Transfer
 from interwork.core.ids import new_id
-from interwork.core.making import Inspection, Job, Measurement, Run, RunState
+from interwork.core.making import Inspection, Job, Measurement, Order, Run, RunState
 from interwork.core.planning import Plan
 from interwork.core.resource import Resource, Signal
 from interwork.design import prov
 from interwork.flows import fund_project, ingest, join, look, make_part, publish
-from interwork.flows.fulfil import perform
+from interwork.flows.fulfil import perform, stop
+from interwork.flows.make_part import replan
 from interwork.flows.make_part.draw import take_awards
 from interwork.flows.make_part.summary import summarise
 from interwork.web.access import Visitor, node_of
@@ -37,6 +38,12 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     instrument: str
     measurements: tuple[Measurement, ...]
     is_simulated: bool = False
+
+
+class Stopping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an order is stopped in the shop."""
+
+    reason: str
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -225,6 +232,19 @@ async def _take_awards(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN
     return {"projects": await take_awards(node_of(request))}
 
 
+async def _cancel_job(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await replan.give_up(node_of(request), request.path_params["id"], actor=visitor.id)
+
+
+async def _stop_order(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, Stopping)
+    return await stop.stop(node_of(request), request.path_params["id"], asked.reason, visitor.id)
+
+
+async def _orders(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return {"orders": await node_of(request).store.find(Order, limit=limit_of(request), newest=True)}
+
+
 async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     after = request.query_params.get("after", "0")
     if not after.isdecimal() or len(after) > DIGITS_MAX:
@@ -251,7 +271,10 @@ ROUTES: tuple[Entry, ...] = (
     ("GET", "/jobs", "read", _jobs),
     ("GET", "/jobs/{id}", "read", _job),
     ("POST", "/jobs/{id}/proceed", "draw", _proceed),
+    ("POST", "/jobs/{id}/cancel", "draw", _cancel_job),
     ("GET", "/jobs/{id}/summary", "read", _summary),
+    ("GET", "/orders", "read", _orders),
+    ("POST", "/orders/{id}/stop", "operate", _stop_order),
     ("GET", "/plans/{id}", "read", _plan),
     ("GET", "/thread", "read", _thread),
     ("GET", "/agreements", "read", _agreements),

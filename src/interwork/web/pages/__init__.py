@@ -37,6 +37,7 @@ def routes() -> list[Route]:
         Route("/jobs", jobs.index),
         Route("/jobs/{id}", jobs.show),
         Route("/jobs/{id}/proceed", form_action(jobs.proceed), methods=["POST"]),
+        Route("/jobs/{id}/cancel", form_action(jobs.cancel), methods=["POST"]),
         Route("/agreements", agreements.index),
         Route("/agreements/{id}", agreements.show),
         Route("/agreements/{id}/terminate", form_action(agreements.terminate), methods=["POST"]),

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from interwork.core.making import Evidence, Job, JobEntry, JobStep, Order, Run
 from interwork.core.programme import Project
 from interwork.flows import make_part
+from interwork.flows.make_part.replan import give_up
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
 from interwork.web.render import STEPS, render, step_is
@@ -82,4 +83,11 @@ async def proceed(request: Request) -> Response:
     """Carry on a job that failed or was stopped on purpose."""
     visitor = await require(request, *MAY["draw"])
     job = await make_part.proceed(node_of(request), request.path_params["id"], actor=visitor.id)
+    return RedirectResponse(f"/jobs/{job.id}", status_code=303)
+
+
+async def cancel(request: Request) -> Response:
+    """Cancel a job; its orders are given back where no machine has begun."""
+    visitor = await require(request, *MAY["draw"])
+    job = await give_up(node_of(request), request.path_params["id"], actor=visitor.id)
     return RedirectResponse(f"/jobs/{job.id}", status_code=303)
