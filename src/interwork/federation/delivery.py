@@ -21,7 +21,16 @@ import structlog
 from anyio.abc import TaskGroup
 
 from interwork.core.clock import Clock
-from interwork.core.errors import BadInput, Conflict, LimitReached, NotFound, PeerError, PeerUnreachable, Refused
+from interwork.core.errors import (
+    BadInput,
+    Conflict,
+    DiskFull,
+    LimitReached,
+    NotFound,
+    PeerError,
+    PeerUnreachable,
+    Refused,
+)
 from interwork.core.exchange import Outgoing
 from interwork.core.ids import new_id
 from interwork.federation import wire
@@ -35,6 +44,8 @@ HOLD_S = 2.0
 """How long a reaction waits for its release, should the process die in between."""
 IDLE_S = 5.0
 """The outbox looks at least this often."""
+SWEEP_EVERY, KEPT = timedelta(hours=1), timedelta(days=7)
+"""How often the outbox is swept, and how long a message that was sent stays in it."""
 LONGEST_PAUSE_S = 60.0
 AT_ONCE = 64
 PER_PEER = 8
@@ -116,6 +127,7 @@ class Outbox:
         self._busy: dict[str, str] = {}
         self._ready: dict[str, float] = {}
         self._news = anyio.Event()
+        self._swept_at = parts.clock()
 
     def release(self, process: str) -> None:
         """Let the reactions of a process go: the answer they follow is on the wire."""
@@ -130,8 +142,12 @@ class Outbox:
             while True:
                 self._news = anyio.Event()
                 try:
+                    await self._sweep()
                     pause = await self._dispatch(tasks)
-                except LimitReached as fault:  # the store is overloaded: what waits, waits a little longer
+                except (
+                    DiskFull,
+                    LimitReached,
+                ) as fault:  # the store is full or overloaded: what waits, waits a little longer
                     log.warning("outbox.waits", fault=str(fault))
                     pause = IDLE_S
                 with anyio.move_on_after(pause):
@@ -142,6 +158,18 @@ class Outbox:
             async for names in changes:
                 if table_of(Outgoing) in names:
                     self._news.set()
+
+    async def _sweep(self) -> None:
+        """Forget, once an hour, what was told long ago; the step each message told of is in the event chain."""
+        now = self._parts.clock()
+        if now - self._swept_at < SWEEP_EVERY:
+            return
+        self._swept_at = now
+        change, old = Change(), now - KEPT
+        for one in await self._parts.store.find(Outgoing, state="sent", limit=WAITING_MAX):
+            if one.created_at < old:
+                change.delete(Outgoing, one.id)
+        await self._parts.store.commit(change)
 
     async def _dispatch(self, tasks: TaskGroup) -> float:
         """Start sending what is due and tell how long nothing else will be."""
@@ -172,7 +200,11 @@ class Outbox:
         self._ready.pop(one.process, None)
         try:
             await self._attempt(one)
-        except (Conflict, LimitReached) as fault:  # it still waits, and whoever gets it twice answers as before
+        except (
+            Conflict,
+            DiskFull,
+            LimitReached,
+        ) as fault:  # it still waits, and whoever gets it twice answers as before
             log.warning("message.unsettled", process=one.process, fault=str(fault))
             await anyio.sleep(UNSETTLED_S)
         except (BadInput, NotFound) as fault:  # its own records are at fault: nothing is gained by trying again

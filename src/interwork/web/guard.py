@@ -5,6 +5,8 @@ this node's own name is refused, so that a hostile page cannot rebind its name t
 """
 
 import re
+import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -24,6 +26,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+PEER_FACES = ("/dsp/", "/data/", "/.well-known/", "/did.json")
+"""What other nodes call, without an account here: a caller's address is held to RATE calls a second, BURST at once."""
+RATE, BURST, ADDRESSES_MAX = 200.0, 1000.0, 10_000
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}")
 
 
@@ -33,11 +38,30 @@ class TooLarge(LimitReached):
     code, status = "too-large", 413
 
 
+class Rate:
+    """A token bucket per address, in bounded memory: the address longest unheard of is forgotten first."""
+
+    def __init__(self, rate: float = RATE, burst: float = BURST, *, keys: int = ADDRESSES_MAX) -> None:
+        self._rate, self._burst, self._keys = rate, burst, keys
+        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def admit(self, address: str, at_s: float) -> bool:
+        """Take one call of an address at a moment in seconds; False where it called too often."""
+        left, before = self._held.pop(address, (self._burst, at_s))
+        left = min(self._burst, left + (at_s - before) * self._rate)
+        is_admitted = left >= 1
+        self._held[address] = (left - is_admitted, at_s)
+        if len(self._held) > self._keys:
+            self._held.popitem(last=False)
+        return is_admitted
+
+
 class Guard:
-    """The one middleware: host, size, headers."""
+    """The one middleware: host, rate, size, headers."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
         self._app = app
+        self._rate = Rate()
         self._hosts = {"localhost", "127.0.0.1", "[::1]", *hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +84,11 @@ class Guard:
         name = urlsplit(f"//{host}").hostname if _HOST.fullmatch(host) else None
         if name is None or (f"[{name}]" if ":" in name else name) not in self._hosts:
             return BadInput(f"This node does not answer to the name {host[:80]!r}.", remedy="Use its own address.")
+        address = (scope.get("client") or ("",))[0]
+        if scope["path"].startswith(PEER_FACES) and not self._rate.admit(address, time.monotonic()):
+            return LimitReached(
+                f"{address} calls more than {RATE:.0f} times a second.", remedy="Slow down, then try again."
+            )
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > _limit(scope):
             return _too_large(_limit(scope))

@@ -1,5 +1,7 @@
 """The outbox: in order, held, tried again with pauses, given up with a reason, and alive after a crash."""
 
+from datetime import timedelta
+
 import anyio
 import msgspec
 import pytest
@@ -90,6 +92,16 @@ async def test_a_peer_that_hangs_does_not_hold_up_the_others(peer, alpha):
         await alpha.store.commit(change)
         with anyio.fail_after(2):
             await peer.told("X")
+
+
+async def test_what_was_told_long_ago_is_swept_out(tmp_path, peer):
+    late = [timedelta(0)]
+    async with loopback_node(tmp_path, "Tidy", clock=lambda: now() + late[0]) as node:
+        await begin(peer, node)
+        await eventually(lambda: node.store.find(Outgoing, state="sent"), bool)
+        late[0] = timedelta(days=8)
+        node.federation._outbox.release("anything")
+        await eventually(lambda: node.store.find(Outgoing, state="sent"), lambda sent: not sent)
 
 
 async def test_an_address_that_may_not_be_used_ends_the_process_at_once(peer, alpha):

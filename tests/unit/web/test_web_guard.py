@@ -4,6 +4,7 @@ import pytest
 from asgi import HTML, Browser
 
 from interwork.core.organisation import Role
+from interwork.web.guard import Rate
 
 JSON = "application/json"
 
@@ -85,3 +86,18 @@ async def test_odd_input_never_crashes_a_page(owner, path):
 async def test_an_odd_time_zone_is_utc(stranger, zone):
     stranger.cookies["zone"] = zone
     assert "Times in UTC" in (await stranger.get("/")).text
+
+
+def test_an_address_that_calls_too_often_is_told_to_wait_and_no_other():
+    rate = Rate(2.0, 3.0)
+    assert [rate.admit("a", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert rate.admit("b", 0.0)
+    assert [rate.admit("a", 1.0) for _ in range(3)] == [True, True, False]
+
+
+def test_addresses_are_remembered_in_bounded_memory():
+    rate = Rate(1.0, 1.0, keys=2)
+    for address in ("a", "b", "c"):
+        rate.admit(address, 0.0)
+    assert rate.admit("a", 0.0)
+    assert not rate.admit("c", 0.0)
