@@ -23,6 +23,8 @@ from interwork.stream import counter_delta
 log = structlog.get_logger()
 LOOK_EVERY_S = 1.0
 """How often started runs are held against what the machines say."""
+FETCHES_MAX = 8
+"""Designs fetched at once: a buyer that is away keeps its place for up to a minute, and holds up nobody else."""
 
 
 async def place(node: Node, agreement: Agreement, order: Order) -> Order:
@@ -169,30 +171,46 @@ async def arrived(node: Node, order: Order, assignment: str) -> None:
 
 
 async def work(node: Node) -> None:
-    """Move every accepted order on, for ever: fetch the design, release, observe; one bad order stops no other."""
-    while True:
-        live = [OrderState.ACCEPTED, OrderState.IN_WORK]
-        for order in await node.store.find(Order, side=Side.PROVIDER, state=live, limit=1000):
-            try:
-                await _advance(node, order)
-            except InterworkError as fault:
-                log.warning("order.waits", order=order.id, fault=str(fault))
-        await anyio.sleep(LOOK_EVERY_S)
+    """Move every accepted order on, for ever: fetch the design, release, observe; one bad order holds up no other."""
+    fetching: set[str] = set()
+
+    async def fetch(order: Order) -> None:
+        try:
+            await _take_design(node, order)
+            await node.store.commit(
+                Change().put(msgspec.structs.replace(order, state=OrderState.IN_WORK), expect=order)
+            )
+        except InterworkError as fault:
+            log.warning("order.waits", order=order.id, fault=str(fault))
+        finally:
+            fetching.discard(order.id)
+
+    async with anyio.create_task_group() as tasks:
+        while True:
+            live = [OrderState.ACCEPTED, OrderState.IN_WORK]
+            for order in await node.store.find(Order, side=Side.PROVIDER, state=live, limit=1000):
+                if order.state is OrderState.IN_WORK:
+                    await _advance(node, order)
+                elif order.id not in fetching and len(fetching) < FETCHES_MAX:
+                    fetching.add(order.id)
+                    tasks.start_soon(fetch, order)
+            await anyio.sleep(LOOK_EVERY_S)
 
 
 async def _advance(node: Node, order: Order) -> None:
-    if order.state is OrderState.ACCEPTED:
-        await _take_design(node, order)
-        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.IN_WORK), expect=order))
-        return
-    runs = await node.store.find(Run, order=order.id, limit=200)
-    for run in runs:
-        if run.state is RunState.PLANNED and not run.after:
-            await _release(node, run)
-        elif run.state is RunState.STARTED:
-            await _observe(node, run)
-    if runs and all(run.state is RunState.COMPLETED for run in runs):
-        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.DONE), expect=order))
+    """Release, observe and close the runs of one order; what fails is tried again at the next look."""
+    try:
+        runs = await node.store.find(Run, order=order.id, limit=200)
+        for run in runs:
+            if run.state is RunState.PLANNED and not run.after:
+                await _release(node, run)
+            elif run.state is RunState.STARTED:
+                await _observe(node, run)
+        if runs and all(run.state is RunState.COMPLETED for run in runs):
+            done = msgspec.structs.replace(order, state=OrderState.DONE)
+            await node.store.commit(Change().put(done, expect=order))
+    except InterworkError as fault:
+        log.warning("order.waits", order=order.id, fault=str(fault))
 
 
 async def _take_design(node: Node, order: Order) -> None:
