@@ -27,13 +27,14 @@ setup: .venv/.ready ## prepare .venv and the static files
 	@test -x $(BIN)/interwork || (echo "The installation of interwork itself failed." >&2; exit 1)
 	@touch $@
 
-setup-test: .venv/.ready-test ## prepare what the tests need besides (test tools, a Chromium where apt can bring one)
+setup-test: .venv/.ready-test ## prepare what the tests need besides (test tools, a Chromium, machine servers of others)
 
-.venv/.ready-test: .venv/.ready requirements-dev.txt
+.venv/.ready-test: .venv/.ready requirements-dev.txt tests/install-peers.sh tests/node-peers/package-lock.json
 	@echo "Installing the test tools …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt 2>&1 | grep -v '^WARNING: Location' || true
 	@$(BIN)/python -c 'import pytest, playwright, mypy' || (echo "The installation of the test tools failed; see above." >&2; exit 1)
 	@sh tests/install-browser.sh
+	@sh tests/install-peers.sh
 	@touch $@
 
 lint:

@@ -1,5 +1,11 @@
-"""What every connector keeps, tried on a real server of each protocol in a child process on loopback."""
+"""What every connector keeps, tried on a real server of each protocol in a child process on loopback.
 
+A connector joins by a function in `machines.running.MACHINES` that starts its machine, and a line in `NOBODY` (an
+endpoint where nobody answers) and in `MALFORMED` (endpoints that are none); in `NEEDED` where it cannot be made
+without options.
+"""
+
+import tracemalloc
 from contextlib import aclosing
 
 import anyio
@@ -16,14 +22,24 @@ KINDS = sorted(MACHINES)
 NOBODY = {
     "opcua": "opc.tcp://127.0.0.1:{port}/x",
     "sparkplug": "mqtt://127.0.0.1:{port}/G/E/D",
+    "mqtt": "mqtt+json://127.0.0.1:{port}/shop/#",
+    "http": "http://127.0.0.1:{port}/state",
     "mtconnect": "mtconnect://127.0.0.1:{port}",
     "modbus": "modbus://127.0.0.1:{port}?unit=1",
+    "s7": "s7://127.0.0.1:{port}",
 }
 MALFORMED = {
     "opcua": ["opc.tcp://", "opc.tcp://host:port", "opc.tcp://user:pw@host:4840"],
     "sparkplug": ["mqtt://host", "mqtt://host/group", "mqtt://host/g/+/d", "mqtt://host:0/g/e"],
+    "mqtt": ["mqtt+json://host", "mqtt+json://host/a+/b", "mqtt+json://u:p@host/a", "mqtts+json://host:0/a"],
+    "http": ["http://", "http://ho st/", "http://user:pw@host/", "http://host:0/"],
     "mtconnect": ["mtconnect:///", "mtconnect://host/a/b", "mtconnect://ho st"],
     "modbus": ["modbus://?unit=1", "modbus://host?unit=x", "modbus://host:70000"],
+    "s7": ["s7://", "s7://host?rack=9", "s7://host?slot=x", "s7://user:pw@host"],
+}
+NEEDED = {
+    "modbus": {"registers": [{"address": 0, "name": "x"}]},
+    "s7": {"tags": [{"address": "MW0", "name": "x"}]},
 }
 
 
@@ -68,8 +84,8 @@ async def drain(batches):
         pass
 
 
-def test_the_four_schemes_are_found_by_entry_point():
-    assert {"opc.tcp", "mqtt", "mtconnect", "modbus"} <= set(schemes())
+def test_every_kinds_scheme_is_found_by_its_entry_point():
+    assert {endpoint.partition("://")[0] for endpoint in NOBODY.values()} <= set(schemes())
 
 
 async def test_browse_proposes_signals_with_meanings_and_known_units(machine):
@@ -125,6 +141,33 @@ async def test_a_connector_can_be_read_again(machine):
                     assert await seen(batches, number_of(found, Meaning.PART_COUNT), float(count))
 
 
+async def test_a_connector_can_be_entered_again(machine):
+    connector = open_connector(machine.endpoint, machine.options)
+    for count in (7, 8):
+        await anyio.to_thread.run_sync(machine.change, count)
+        with anyio.fail_after(8):
+            async with connector:
+                found = await connector.browse()
+                async with aclosing(connector.readings(points_of(found))) as batches:
+                    assert await seen(batches, number_of(found, Meaning.PART_COUNT), float(count))
+
+
+async def test_a_reader_that_pauses_does_not_make_memory_grow(machine):
+    async with open_connector(machine.endpoint, machine.options) as connector:
+        found = await connector.browse()
+        async with aclosing(connector.readings(points_of(found))) as batches:
+            await anext(batches)
+            tracemalloc.start()
+            for count in range(200):
+                await anyio.to_thread.run_sync(machine.change, count)
+            await anyio.to_thread.run_sync(machine.change, 199)
+            grown, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            with anyio.fail_after(10):
+                assert await seen(batches, number_of(found, Meaning.PART_COUNT), 199.0)
+    assert grown < 1 << 20
+
+
 async def test_a_point_that_the_machine_does_not_have_goes_bad_alone(machine):
     async with open_connector(machine.endpoint, machine.options) as connector:
         points = points_of(await connector.browse())
@@ -143,12 +186,22 @@ async def test_cancelling_is_prompt(machine):
     async with open_connector(machine.endpoint, machine.options) as connector:
         points = points_of(await connector.browse())
     started = anyio.current_time()
-    with anyio.move_on_after(2):
+    with anyio.move_on_after(0.7):
         async with (
             open_connector(machine.endpoint, machine.options) as connector,
             aclosing(connector.readings(points)) as batches,
         ):
             await drain(batches)
+    assert anyio.current_time() - started < 3
+
+
+async def test_closing_is_prompt_also_where_the_machine_is_frozen(doomed):
+    async with open_connector(doomed.endpoint, doomed.options) as connector:
+        points = points_of(await connector.browse())
+        async with aclosing(connector.readings(points)) as batches:
+            await anext(batches)
+            doomed.servers[-1].freeze()
+        started = anyio.current_time()
     assert anyio.current_time() - started < 4
 
 
@@ -168,9 +221,8 @@ async def test_a_lost_link_raises_within_twenty_seconds_and_names_the_machine(do
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_endpoint_where_nobody_listens_raises_with_address_and_remedy(kind):
     port = free_port()
-    options = {"registers": [{"address": 0, "name": "x"}]} if kind == "modbus" else {}
     with pytest.raises(MachineUnreachable) as caught, anyio.fail_after(20):
-        async with open_connector(NOBODY[kind].format(port=port), options):
+        async with open_connector(NOBODY[kind].format(port=port), NEEDED.get(kind, {})):
             pass
     assert f"127.0.0.1:{port}" in str(caught.value)
     assert caught.value.remedy
@@ -178,9 +230,8 @@ async def test_an_endpoint_where_nobody_listens_raises_with_address_and_remedy(k
 
 @pytest.mark.parametrize(("kind", "endpoint"), [(kind, one) for kind in KINDS for one in MALFORMED[kind]])
 def test_a_malformed_endpoint_is_bad_input(kind, endpoint):
-    options = {"registers": [{"address": 0, "name": "x"}]} if kind == "modbus" else {}
     with pytest.raises(BadInput):
-        open_connector(endpoint, options)
+        open_connector(endpoint, NEEDED.get(kind, {}))
 
 
 @pytest.mark.parametrize("endpoint", ["", "nothing", "ftp://host/file", "://host"])

@@ -1,4 +1,7 @@
-"""An MQTT broker on loopback: `mqtt_broker.py PORT`."""
+"""An MQTT broker on loopback: `mqtt_broker.py PORT [FOLDER]`; with a folder of `certificates.make` it speaks TLS only.
+
+Over TLS it asks for a client certificate and lets in who comes with one; without TLS it lets in everybody.
+"""
 
 import asyncio
 import sys
@@ -7,10 +10,14 @@ from amqtt.broker import Broker
 from commands import serve_commands
 
 
-async def main(port):
+async def main(port, folder=""):
+    listener = {"type": "tcp", "bind": f"127.0.0.1:{port}"}
+    if folder:
+        files = {"cafile": "ca.pem", "certfile": "server.pem", "keyfile": "server.key"}
+        listener |= {"ssl": True, **{name: f"{folder}/{file}" for name, file in files.items()}}
     broker = Broker(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
+            "listeners": {"default": listener},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
@@ -19,4 +26,4 @@ async def main(port):
     await broker.shutdown()
 
 
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main(*sys.argv[1:]))

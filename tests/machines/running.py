@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machines.peers import NODE, NODE_PEERS
+
 from interwork.core.resource import Meaning
 
 HERE = Path(__file__).parent
@@ -63,6 +65,7 @@ class Server:
 
     def freeze(self):
         os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def thaw(self):
         os.kill(self.process.pid, signal.SIGCONT)
@@ -77,10 +80,10 @@ class Server:
 
 
 class NodeServer(Server):
-    """A server script for Node.js with the packages of an npm folder."""
+    """A server script for Node.js with the packages that `make setup-test` brought."""
 
-    def __init__(self, packages, script, *arguments):
-        super().__init__(script, *arguments, program=("node",), NODE_PATH=str(Path(packages) / "node_modules"))
+    def __init__(self, script, *arguments):
+        super().__init__(script, *arguments, program=(str(NODE),), NODE_PATH=str(NODE_PEERS))
 
 
 @dataclass
@@ -124,6 +127,30 @@ def sparkplug_machine():
     )
 
 
+def mqtt_machine():
+    port = free_port()
+    broker = Server("mqtt_broker.py", port)
+    node = Server("json_device.py", port, "shop/mill")
+    return Machine(
+        endpoint=f"mqtt+json://127.0.0.1:{port}/shop/#",
+        servers=[broker, node],
+        change=lambda count: node.tell("set", "PartCount", int(count)),
+        lose=broker.stop,
+    )
+
+
+def http_machine():
+    port = free_port()
+    server = Server("json_service.py", port)
+    return Machine(
+        endpoint=f"http://127.0.0.1:{port}/state",
+        servers=[server],
+        change=lambda count: server.tell("set", "PartCount", int(count)),
+        lose=server.stop,
+        options={"interval_s": 0.1, "timeout_s": 2},
+    )
+
+
 def mtconnect_machine(*documents):
     port = free_port()
     agent = Server("mtconnect_agent.py", port, *documents)
@@ -156,9 +183,32 @@ def modbus_machine():
     )
 
 
+TAGS = [
+    {"address": "DB1.DBW0:INT", "name": "Execution", "states": {"0": "READY", "1": "ACTIVE"}},
+    {"address": "DB1.DBW2:UINT", "name": "PartCount", "unit": "1"},
+    {"address": "DB1.DBD4:REAL", "name": "Power", "unit": "kW"},
+    {"address": "DB1.DBD8:UDINT", "name": "SpindleSpeed", "scale": 0.1, "unit": "rpm"},
+]
+
+
+def s7_machine():
+    port = free_port()
+    server = Server("s7_server.py", port)
+    return Machine(
+        endpoint=f"s7://127.0.0.1:{port}?rack=0&slot=1",
+        servers=[server],
+        change=lambda count: server.tell("put", 2, f"{int(count):04x}"),
+        lose=server.stop,
+        options={"tags": TAGS, "interval_s": 0.1},
+    )
+
+
 MACHINES = {
     "opcua": opcua_machine,
     "sparkplug": sparkplug_machine,
+    "mqtt": mqtt_machine,
+    "http": http_machine,
     "mtconnect": mtconnect_machine,
     "modbus": modbus_machine,
+    "s7": s7_machine,
 }

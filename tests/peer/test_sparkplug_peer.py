@@ -7,6 +7,7 @@ import anyio
 import pytest
 from gmqtt import Client
 from gmqtt.mqtt.constants import MQTTv311
+from machines.mqtt_client import friend
 from machines.running import sparkplug_machine
 
 from interwork.connectors import Point
@@ -51,6 +52,7 @@ async def births(machine):
 
 
 async def test_a_lost_message_asks_for_exactly_one_rebirth(machine):
+    """machines 19: sequence gap, reorder timer, then exactly one rebirth request."""
     async with (
         SparkplugConnector(machine.endpoint, {"reorder_s": 0.3}) as connector,
         aclosing(connector.readings([COUNT])) as batches,
@@ -64,10 +66,12 @@ async def test_a_lost_message_asks_for_exactly_one_rebirth(machine):
         await tell(machine, "set", "PartCount", 9)
         await collect(batches, lambda rows: rows[-1][1] == 9.0)
         assert await births(machine) == before + 1
+        assert connector.counters["gaps"] == 1
 
 
 @pytest.mark.parametrize("trouble", ["garbage", "unknown"])
 async def test_what_cannot_be_understood_asks_for_a_rebirth_and_the_stream_goes_on(machine, trouble):
+    """machines 20: an unknown alias asks for the births, as does a broken payload; rate-limited."""
     async with SparkplugConnector(machine.endpoint, {}) as connector:
         connector._asked_at = float("-inf")
         async with aclosing(connector.readings([COUNT])) as batches:
@@ -80,17 +84,23 @@ async def test_what_cannot_be_understood_asks_for_a_rebirth_and_the_stream_goes_
         assert await births(machine) <= before + 1
 
 
-async def test_null_is_no_value_and_old_values_come_with_their_own_time(machine):
+async def test_null_is_no_value_and_old_values_come_in_batches_of_their_own(machine):
+    """machines 21: is_historical goes to history only; is_null is not 0."""
+    old, new = [], []
     async with SparkplugConnector(machine.endpoint, {}) as connector, aclosing(connector.readings([POWER])) as batches:
         await anext(batches)
         await tell(machine, "null", "Power")
         await tell(machine, "late", "Power", 0.5)
-        rows = await collect(batches, lambda rows: len(rows) == 2)
-    assert [quality for *_, quality in rows] == [BAD_NO_DATA, GOOD]
-    assert rows[1][1] == 0.5
+        with anyio.fail_after(10):
+            while not (old and new):
+                batch = await anext(batches)
+                (old if batch.is_historical else new).extend(zip(batch.value, batch.quality, strict=True))
+    assert old == [(0.5, GOOD)]
+    assert [quality for _, quality in new] == [BAD_NO_DATA]
 
 
 async def test_an_old_death_is_ignored_and_the_devices_own_death_is_a_lost_link(doomed):
+    """machines 18: an NDEATH with an old bdSeq is ignored; DDEATH is the end of the device."""
     async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
         await anext(batches)
         await tell(doomed, "olddeath")
@@ -136,6 +146,20 @@ async def test_a_node_that_is_not_there_raises_in_bounded_time(machine, monkeypa
             await connector.browse()
 
 
+async def test_requests_for_births_grow_rarer_where_nobody_answers(machine, monkeypatch):
+    """machines 19: no storm of rebirth requests: after 0.4 s, then 0.8 s, then 1.6 s more, and so on."""
+    monkeypatch.setattr("interwork.connectors.sparkplug._BIRTH_S", 2.2)
+    monkeypatch.setattr("interwork.connectors.sparkplug._TICK_S", 0.05)
+    monkeypatch.setattr("interwork.connectors.sparkplug._REBIRTH_EVERY_S", (0.4, 60.0))
+    port = int(machine.endpoint.split(":")[2].partition("/")[0])
+    async with friend(port, "spBv1.0/G/NCMD/Nobody") as other:
+        async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {}) as connector:
+            with pytest.raises(MachineUnreachable, match="no birth"):
+                await connector.browse()
+            assert connector.counters["rebirths"] == 3
+        await until(lambda: len(other.heard) == 3)
+
+
 @asynccontextmanager
 async def watched_states(port, topic):
     """Watch a host's STATE topic: the list of what it says, and the client that hears it."""
@@ -158,6 +182,7 @@ async def watched_states(port, topic):
 
 
 async def test_the_host_says_online_on_entering_again_when_contradicted_and_offline_on_leaving(machine):
+    """machines 17: STATE birth, own offline echo answered, death on leaving."""
     endpoint = machine.endpoint.replace("/G/E/D", "/G/Other")
     port = int(endpoint.split(":")[2].partition("/")[0])
     topic = "spBv1.0/STATE/plant-host"
@@ -170,7 +195,7 @@ async def test_the_host_says_online_on_entering_again_when_contradicted_and_offl
 
 
 async def test_a_reader_that_is_slow_holds_the_broker_back_and_loses_nothing(machine, monkeypatch):
-    monkeypatch.setattr("interwork.connectors.sparkplug._MOST_MESSAGES", 20)
+    monkeypatch.setattr("interwork.connectors.mqtt.session.MOST_MESSAGES", 20)
     async with (
         SparkplugConnector(machine.endpoint, {}) as connector,
         aclosing(connector.readings([COUNT])) as batches,
@@ -178,8 +203,8 @@ async def test_a_reader_that_is_slow_holds_the_broker_back_and_loses_nothing(mac
         await anext(batches)
         for count in range(1000, 1300):
             await tell(machine, "set", "PartCount", count)
-        assert connector._is_held
-        assert len(connector._queue) < 300
+        assert connector._session.is_held
+        assert len(connector._session) < 300
         rows = await collect(batches, lambda rows: rows[-1][1] == 1299.0)
     assert [value for _, value, _ in rows if value >= 1000] == [float(count) for count in range(1000, 1300)]
 
@@ -188,7 +213,7 @@ async def test_a_connector_can_be_entered_again_after_its_link_was_lost(doomed):
     connector = SparkplugConnector(doomed.endpoint, {})
     async with connector, aclosing(connector.readings([COUNT])) as batches:
         await anext(batches)
-        connector._on_disconnect()
+        connector._session._on_disconnect()
         with pytest.raises(MachineUnreachable):
             await anext(batches)
     async with connector:

@@ -52,6 +52,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     is_text: bool = False
 
 
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A value to be written to a machine's point."""
+
+    address: str
+    value: float | str | bool
+
+
 class Connector(Protocol):
     """One machine's link: entered, browsed, read, left."""
 
@@ -72,6 +79,42 @@ class Connector(Protocol):
     def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Yield column batches until closed; raise MachineUnreachable when the link drops."""
         ...
+
+
+class Writer(Protocol):
+    """What a connector has beside `Connector` where its machine takes values; a flow decides who may write what."""
+
+    async def write(self, commands: Sequence[Command]) -> list[int]:
+        """Send values once, never again later; return one OPC UA status code per command."""
+        ...
+
+
+class Telling(Protocol):
+    """What a connector may have beside `Connector` for whoever shows its health."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Count what went otherwise than it should, by reason; `overflows` are values lost at the source."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Say in sentences what a person should know of the link: its security, its limits."""
+        ...
+
+
+class Identifying(Protocol):
+    """What a connector has beside `Connector` where its machine says who it is."""
+
+    async def nameplate(self) -> dict[str, str]:
+        """Read maker, model, serial number and their like in the words of the nameplate submodel."""
+        ...
+
+
+class Resuming(Protocol):
+    """What a connector has beside `Connector` where, entered again after a lost link, it goes on where it stopped."""
+
+    resumes: bool
 
 
 def schemes() -> tuple[str, ...]:

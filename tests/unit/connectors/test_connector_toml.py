@@ -10,7 +10,7 @@ from interwork import connectors
 from interwork.connectors import GROUP
 
 FOLDER = Path(connectors.__file__).parent
-KINDS = sorted(path.parent.name for path in FOLDER.glob("*/wire.py"))
+KINDS = sorted(path.parent.name for path in FOLDER.glob("*/connector.toml"))
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
@@ -28,10 +28,11 @@ def options_in(source):
     return names
 
 
-def test_the_four_kinds_are_here_and_each_has_an_entry_point():
+def test_every_kind_has_a_card_and_an_entry_point_for_its_scheme():
     declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["entry-points"][GROUP]
-    assert KINDS == ["modbus", "mtconnect", "opcua", "sparkplug"]
-    assert {card_of(kind)["scheme"] for kind in KINDS} == set(declared)
+    kinds = {scheme: target.partition(":")[0].rpartition(".")[2] for scheme, target in declared.items()}
+    assert set(kinds.values()) == set(KINDS)
+    assert all(kinds[card_of(kind)["scheme"]] == kind for kind in KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,7 +30,7 @@ def test_a_connector_of_another_distribution_is_found_by_its_entry_point():
     assert "gpib" in schemes()
 
 
-@pytest.mark.parametrize("endpoint", ["", "opc.tcp", "127.0.0.1:4840", "s7://plc", "://x"])
+@pytest.mark.parametrize("endpoint", ["", "opc.tcp", "127.0.0.1:4840", "dnp3://plc", "://x"])
 def test_what_no_connector_reaches_is_bad_input_naming_the_known_schemes(endpoint):
     with pytest.raises(BadInput, match=r"gpib://.*mqtt://"):
         open_connector(endpoint, {})

@@ -38,14 +38,13 @@ def test_any_octets_are_parts_or_malformed(octets):
     "octets",
     [
         b"--other\r\nContent-length: 1\r\n\r\nx",
-        b"--cut\r\nContent-type: text/xml\r\n\r\n<a/>",
         b"--cut\r\nContent-length: ten\r\n\r\n",
         b"--cut\r\nContent-length: %d\r\n\r\n" % (MAX_DOCUMENT + 1),
         b"--cut\r\nContent-length: %b\r\n\r\n" % (b"9" * 5000),
         b"--cut\r\n" + b"X: y\r\n" * 2000,
     ],
 )
-def test_a_part_without_boundary_length_or_end_is_malformed(octets):
+def test_a_part_without_boundary_a_readable_length_or_an_end_is_malformed(octets):
     with pytest.raises(MalformedDocument):
         Multipart("cut").feed(octets)
 
@@ -65,3 +64,22 @@ def test_the_boundary_is_read_from_the_content_type(content_type, boundary):
 def test_a_content_type_without_boundary_is_malformed(content_type):
     with pytest.raises(MalformedDocument):
         boundary_of(content_type)
+
+
+@given(
+    st.lists(st.sampled_from([b"<a>\xc3\xa9</a>", b"<b/>", b"<c>--cu</c>"]), min_size=1, max_size=4), st.integers(1, 9)
+)
+def test_parts_without_a_length_end_at_the_next_boundary_however_the_octets_arrive(parts, size):
+    """machines 26: the network cuts anywhere, in a tag, in a UTF-8 character, in a boundary."""
+    whole = b"".join(b"--cut\r\nContent-type: text/xml\r\n\r\n" + part + b"\r\n" for part in parts) + b"--cut"
+    splitter = Multipart("cut")
+    got = [part for at in range(0, len(whole), size) for part in splitter.feed(whole[at : at + size])]
+    assert [part.strip() for part in got] == parts
+
+
+def test_a_part_without_a_length_and_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("interwork.connectors.mtconnect.multipart.MAX_DOCUMENT", 1000)
+    splitter = Multipart("cut")
+    assert splitter.feed(b"--cut\r\n\r\n" + b"x" * 600) == []
+    with pytest.raises(MalformedDocument):
+        splitter.feed(b"x" * 600)

@@ -1,132 +1,244 @@
-"""Modbus TCP: polls a register map in few grouped requests, one in flight.
+"""Modbus TCP: polls a register map in few grouped requests, one in flight unless the device takes more.
 
 Modbus has no source time and no change messages: a reading's time is when its answer arrived, and every poll yields
-every point. A refused block is read register by register from then on, so a forbidden address costs only itself.
+every point. A block that the device refuses is read in halves; where that helps, the parts are remembered, so a
+forbidden address costs only itself. What the device says of itself (function 43/14) is read once per connection.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
 
-from interwork.connectors import BAD_UNKNOWN, Found, Point
-from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet
+from interwork.connectors import BAD_UNKNOWN, Command, Found, Point
+from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
+from interwork.connectors.modbus.framing import Framing, MbapFraming, RtuFraming
+from interwork.connectors.modbus.link import Link, LinkDown, Silent
+from interwork.connectors.modbus.registers import GAP, LIMIT, Block, blocks_of, halves, parse_registers, parse_unit
 from interwork.connectors.modbus.wire import (
-    Block,
-    blocks_of,
+    SPLIT_CODES,
     decode,
     exception_quality,
-    parse_registers,
-    parse_unit,
-    singly,
+    identity_answer,
+    identity_request,
+    read_answer,
+    read_request,
 )
+from interwork.connectors.modbus.writing import write
 from interwork.core.clock import now, to_us
-from interwork.core.errors import MachineUnreachable
-from interwork.core.resource import Batch, BatchBuilder
+from interwork.core.errors import BadInput, MachineUnreachable
+from interwork.core.resource import GOOD, Batch, BatchBuilder
 
-_RETRIES = 1
+_ATTEMPTS = 2
 _REMEDY = "Check that the machine is on, that address and port are right, and that no other client holds its link."
+_IDENTITY = "identity:"
+_PLATE = {
+    "maker": "ManufacturerName",
+    "product": "ManufacturerProductFamily",
+    "model": "ManufacturerProductDesignation",
+    "code": "OrderCodeOfManufacturer",
+    "revision": "SoftwareVersion",
+}
+"""Objects of the device identification, and the nameplate submodel's words for them."""
+_FRAMINGS: dict[str, type[MbapFraming] | type[RtuFraming]] = {"tcp": MbapFraming, "rtu": RtuFraming}
+_KNOWN = ("registers", "interval_s", "timeout_s", "max_in_flight", "max_registers", "gap", "order", "framing")
 
 
 class ModbusConnector:
-    """Reads `modbus://host:port?unit=1` through the register map of the options."""
+    """Reads and writes `modbus://host:port?unit=1` through the register map of the options."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
-        check_options(options, ("registers", "interval_s", "timeout_s"))
+        check_options(options, _KNOWN)
         self._endpoint = parse_endpoint(endpoint, "modbus", 502)
         self._unit = parse_unit(self._endpoint.query)
-        self._registers = parse_registers(options.get("registers"))
+        self._registers = parse_registers(options.get("registers"), text_option(options, "order", "ABCD"))
         self._interval_s = number_option(options, "interval_s", 1.0, low=0.01, high=86_400)
         self._timeout_s = number_option(options, "timeout_s", 3.0, low=0.05, high=8)
-        self._client: AsyncModbusTcpClient | None = None
-        self._lost = anyio.Event()
-        self._is_asking = False
-        self.overruns = 0
-        """Polls that took longer than the interval; the next one starts at once and none is queued up."""
+        self._in_flight = int(number_option(options, "max_in_flight", 1, low=1, high=16))
+        self._limit = int(number_option(options, "max_registers", LIMIT, low=1, high=LIMIT))
+        self._gap = int(number_option(options, "gap", GAP, low=0, high=LIMIT))
+        framing = text_option(options, "framing", "tcp")
+        if framing not in _FRAMINGS or (framing == "rtu" and self._in_flight > 1):
+            raise BadInput(f"framing {framing!r} with {self._in_flight} in flight.", remedy="Give tcp, or rtu with 1.")
+        self._framing: Framing = _FRAMINGS[framing]()
+        self._link: Link | None = None
+        self._identity: dict[str, str] = {}
+        self._is_shy = False
+        """The device ended the connection when it was asked who it is; it is not asked again."""
+        self._parts: dict[tuple[str, int, int], list[Block]] = {}
+        """Blocks the device refuses as a whole, and what they are read by instead."""
+        self.counters = {"overruns": 0, "late_answers": 0, "repeated": 0, "splits": 0}
+        """Polls that took longer than the interval and were not queued up, answers that came too late, …"""
 
     async def __aenter__(self) -> Self:
-        """Open the TCP connection."""
-        quiet("pymodbus")
-        self._lost = anyio.Event()
-        self._client = AsyncModbusTcpClient(
-            self._endpoint.host,
-            port=self._endpoint.port,
-            timeout=self._timeout_s,
-            retries=_RETRIES,
-            reconnect_delay=0,
-            trace_connect=self._on_link,
-        )
+        """Open the TCP connection and ask the device who it is."""
+        self._parts.clear()
         try:
-            is_open = await self._client.connect()
+            await self._connect()
+            if self._framing.has_transactions and not self._is_shy:
+                self._identity = await self._identify()
+            if self._link and self._link.lost.is_set():
+                self._is_shy = True
+                await self._connect()
         except BaseException:
-            self._client.close()
+            if self._link:
+                self._link.close()
             raise
-        if not is_open:
-            self._client.close()
-            raise self._endpoint.unreachable("does not answer as a Modbus server.", _REMEDY)
         return self
+
+    async def _connect(self) -> None:
+        self._link = Link(self._framing, self._unit, self._timeout_s, self._in_flight)
+        self._link.counters = self.counters
+        try:
+            await self._link.open(self._endpoint.host, self._endpoint.port)
+        except OSError as fault:  # a time-out too
+            raise self._endpoint.unreachable("does not answer as a Modbus server.", _REMEDY) from fault
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the TCP connection."""
-        if self._client:
-            self._client.close()
+        if self._link:
+            self._link.close()
 
-    def _on_link(self, is_up: bool) -> None:
-        """Tell a dropped link to the request under way, which pymodbus would leave to its time-out."""
-        if is_up or not self._client:
-            return
-        self._lost.set()
-        answer = self._client.ctx.response_future
-        if self._is_asking and not answer.done():
-            answer.set_exception(ConnectionException("The server closed the connection."))
+    async def _identify(self) -> dict[str, str]:
+        """Ask for the device identification; most devices have none, and some do not even say so."""
+        told: dict[str, str] = {}
+        first = 0
+        try:
+            for _ in range(4):
+                answer = await self._opened().ask(identity_request(first))
+                some, first = identity_answer(answer)
+                told |= some
+                if not first:
+                    break
+        except (Silent, LinkDown):
+            return told
+        return told
 
     async def browse(self) -> list[Found]:
-        """List the signals of the register map."""
-        return [register.found for register in self._registers.values()]
+        """List the signals of the register map, and what the device says of itself."""
+        own = [Found(address=_IDENTITY + key, name=f"Device{key.title()}", is_text=True) for key in self._identity]
+        return [register.found for register in self._registers.values()] + own
+
+    async def nameplate(self) -> dict[str, str]:
+        """Tell what the device says of itself in the words of the nameplate submodel; empty if nothing."""
+        return {word: self._identity[key] for key, word in _PLATE.items() if key in self._identity}
+
+    @property
+    def remarks(self) -> list[str]:
+        """Say what a person should know of this link."""
+        said = ["Modbus has neither encryption nor passwords: keep the device on a network of its own."]
+        if self._parts:
+            said.append(f"The device refuses {len(self._parts)} blocks as a whole; they are read in parts.")
+        return said
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Poll the points' registers and yield one batch per poll."""
         numbers: dict[str, list[int]] = {}
         for point in points:
             numbers.setdefault(point.address, []).append(point.number)
-        blocks = blocks_of([self._registers[key] for key in numbers if key in self._registers])
+        wanted = [self._registers[key] for key in numbers if key in self._registers]
+        blocks = blocks_of(wanted, gap=self._gap, limit=self._limit)
         builder = BatchBuilder()
-        for key in numbers.keys() - self._registers.keys():
-            _add(builder, numbers[key], to_us(now()), (None, BAD_UNKNOWN))
+        self._add_fixed(builder, numbers)
         due = anyio.current_time()
         while True:
-            blocks = [part for block in blocks for part in await self._read(block, numbers, builder)]
+            await self._poll(blocks, numbers, builder)
             if len(builder):
                 yield builder.take()
             due += self._interval_s
             if due < anyio.current_time():
-                self.overruns += 1
+                self.counters["overruns"] += 1
                 due = anyio.current_time()
             await self._wait(due)
 
+    async def write(self, commands: Sequence[Command]) -> list[int]:
+        """Write values, each once; return one OPC UA status code per command."""
+        return await write(self._opened(), self._registers, commands)
+
+    def _add_fixed(self, builder: BatchBuilder, numbers: Mapping[str, list[int]]) -> None:
+        """Tell what does not change while connected: the identification, and addresses nobody knows."""
+        for key in numbers.keys() - self._registers.keys():
+            text = self._identity.get(key.removeprefix(_IDENTITY)) if key.startswith(_IDENTITY) else None
+            _add(builder, numbers[key], to_us(now()), (text, BAD_UNKNOWN if text is None else GOOD))
+
     async def _wait(self, due: float) -> None:
         """Sleep until the next poll; a link that drops meanwhile is told at once."""
+        link = self._opened()
         with anyio.move_on_at(due):
-            await self._lost.wait()
-        if self._lost.is_set():
-            raise self._dropped()
+            await link.lost.wait()
+        self._opened()
 
-    def _dropped(self) -> MachineUnreachable:
-        return self._endpoint.unreachable("closed the Modbus connection.", _REMEDY)
+    def _opened(self) -> Link:
+        if self._link is None or self._link.lost.is_set():
+            raise self._endpoint.unreachable("closed the Modbus connection.", _REMEDY)
+        return self._link
 
-    async def _read(self, block: Block, numbers: Mapping[str, list[int]], builder: BatchBuilder) -> list[Block]:
-        """Read one block into the builder; return the blocks to read it by from now on."""
-        words, code = await self._request(block)
-        if code and len(block.registers) > 1:
-            parts = singly(block)
+    async def _poll(self, blocks: Sequence[Block], numbers: Mapping[str, list[int]], builder: BatchBuilder) -> None:
+        """Read every block, as many at once as the device takes."""
+        waiting = iter([part for block in blocks for part in self._readable(block)])
+        if self._in_flight == 1:
+            await self._work(waiting, numbers, builder)
+            return
+        fault: list[MachineUnreachable] = []
+
+        async def work() -> None:
+            try:
+                await self._work(waiting, numbers, builder)
+            except MachineUnreachable as lost:
+                fault.append(lost)
+                workers.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as workers:
+            for _ in range(self._in_flight):
+                workers.start_soon(work)
+        if fault:
+            raise fault[0]
+
+    def _readable(self, block: Block) -> Iterator[Block]:
+        """List what a block is read by: itself, or the parts of it that the device does not refuse."""
+        parts = self._parts.get(block.span, [block])
+        if parts == [block]:
+            yield block
+        else:
             for part in parts:
-                await self._read(part, numbers, builder)
-            return parts
+                yield from self._readable(part)
+
+    async def _work(self, waiting: Iterator[Block], numbers: Mapping[str, list[int]], builder: BatchBuilder) -> None:
+        for block in waiting:
+            words, code = await self._request(block)
+            if code in SPLIT_CODES and len(block.registers) > 1 and block.span not in self._parts:
+                await self._split(block, numbers, builder)
+            else:
+                self._take(block, words, code, numbers, builder)
+
+    async def _split(self, block: Block, numbers: Mapping[str, list[int]], builder: BatchBuilder) -> None:
+        """Read a refused block in halves, and theirs; remember the parts where that made any of them readable."""
+        whole: list[Block] = []
+        is_read = False
+        waiting = halves(block, gap=self._gap, limit=self._limit)
+        while waiting:
+            part = waiting.pop(0)
+            words, refused = await self._request(part)
+            if refused in SPLIT_CODES and len(part.registers) > 1:
+                waiting = halves(part, gap=self._gap, limit=self._limit) + waiting
+                continue
+            whole.append(part)
+            is_read |= not refused
+            self._take(part, words, refused, numbers, builder)
+        self._parts[block.span] = whole if is_read else [block]
+        self.counters["splits"] += is_read
+
+    def _take(
+        self,
+        block: Block,
+        words: Sequence[int],
+        code: int,
+        numbers: Mapping[str, list[int]],
+        builder: BatchBuilder,
+    ) -> None:
         time_us = to_us(now())
         for register in block.registers:
             offset = register.address - block.address
@@ -134,30 +246,18 @@ class ModbusConnector:
                 (None, exception_quality(code)) if code else decode(register, words[offset : offset + register.width])
             )
             _add(builder, numbers[register.key], time_us, outcome)
-        return [block]
 
     async def _request(self, block: Block) -> tuple[Sequence[int], int]:
         """Ask for a block: its registers, or the exception code it was refused with."""
-        if not self._client or self._lost.is_set():
-            raise self._dropped()
-        read = self._client.read_input_registers if block.table == "input" else self._client.read_holding_registers
-        self._is_asking = True
         try:
-            with anyio.fail_after((self._timeout_s + 1) * (_RETRIES + 1)):
-                answer = await read(block.address, count=block.count, device_id=self._unit)
-        except (ModbusException, OSError) as fault:
-            raise (self._dropped() if self._lost.is_set() else self._silent()) from fault
-        finally:
-            self._is_asking = False
-        if answer.isError():
-            return (), int(answer.exception_code) or 4
-        return answer.registers, 0
-
-    def _silent(self) -> MachineUnreachable:
-        return self._endpoint.unreachable(
-            f"did not answer a read of unit {self._unit} within {self._timeout_s:g} s, asked {_RETRIES + 1} times.",
-            _REMEDY,
-        )
+            return read_answer(block, await self._opened().ask(read_request(block), attempts=_ATTEMPTS))
+        except LinkDown as fault:
+            raise self._endpoint.unreachable(str(fault), _REMEDY) from fault
+        except Silent as fault:
+            raise self._endpoint.unreachable(
+                f"did not answer a read of unit {self._unit} within {self._timeout_s:g} s, asked {_ATTEMPTS} times.",
+                _REMEDY,
+            ) from fault
 
 
 def _add(builder: BatchBuilder, numbers: Sequence[int], time_us: int, outcome: tuple[float | str | None, int]) -> None:

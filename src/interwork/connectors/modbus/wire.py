@@ -1,179 +1,62 @@
-"""Modbus registers to values: the register map, how it is read in few requests, and the decoding. Pure.
+"""Modbus PDUs: requests, answers, registers to values and values to registers. Pure.
 
-Modbus does not describe itself, so the map comes from the options. A register entry is
-`{address, name, type, scale, unit, meaning}` and, where needed, `table` (holding or input), `order` (ABCD, CDAB,
-BADC, DCBA: how the octets of a value lie in its registers), `bit` (of a u16), `length` (registers of a text) and
-`states` (`{"0": "READY", …}`: words for numbers; then the signal is a text). Addresses count from 0.
-A float that is not a number is how devices say that they have no value.
+Clauses are of the Modbus Application Protocol 1.1b3. A float that is not a number is how devices say that they have no
+value. Nothing a device may send raises: it becomes a bad quality.
 """
 
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import msgspec
-
-from interwork.connectors import BAD_DECODING, Found
-from interwork.connectors.naming import execution_word, meaning_of, unit_code
-from interwork.core.errors import BadInput
+from interwork.connectors import BAD_DECODING, BAD_OUT_OF_RANGE, BAD_TYPE
+from interwork.connectors.modbus.registers import BIT_TABLES, FORMATS, Block, Register
+from interwork.connectors.naming import execution_word
 from interwork.core.resource import BAD_NO_DATA, GOOD, Meaning
 
-GAP = 10
-"""Registers nobody asked for that are read along rather than making another request."""
-
-LIMIT = 125
-"""Most registers in one request (Modbus Application Protocol 1.1b3, 6.3)."""
-
-_FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f", "u64": ">Q", "i64": ">q", "f64": ">d"}
-_ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-_TABLES = ("holding", "input")
-_LAST = 0xFFFF
+READ_FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+ILLEGAL_FUNCTION = 1
+SPLIT_CODES = (2, 3, 4)
+"""Exceptions a device gives for an address it does not have: the standard's 2, and 3 or 4 in the wild."""
+_IDENTITY = {0: "maker", 1: "code", 2: "revision", 4: "product", 5: "model"}
+"""Basic and regular objects of the device identification (6.21)."""
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A register entry as typed in the options."""
-
-    address: int
-    name: str
-    type: str = "u16"
-    scale: float = 1.0
-    unit: str = ""
-    meaning: str = ""
-    table: str = "holding"
-    order: str = "ABCD"
-    bit: int | None = None
-    length: int = 1
-    states: dict[str, str] = {}
+def read_request(block: Block) -> bytes:
+    """Ask for a block (6.1 to 6.4)."""
+    return struct.pack(">BHH", READ_FUNCTIONS[block.table], block.address, block.count)
 
 
-class Register(msgspec.Struct, frozen=True, kw_only=True):
-    """One value in the map: where it lies and how it is read."""
-
-    key: str
-    """What a signal's address says: `100`, `input:100`, `100.3`."""
-    found: Found
-    table: str
-    address: int
-    width: int
-    """How many registers it takes."""
-    type: str
-    order: str
-    scale: float
-    bit: int | None
-    states: dict[int, str]
-
-
-class Block(msgspec.Struct, frozen=True):
-    """Registers read in one request."""
-
-    table: str
-    address: int
-    count: int
-    registers: tuple[Register, ...]
-
-
-def parse_registers(entries: object) -> dict[str, Register]:
-    """Read the register map of the options; raise BadInput naming the entry and the fault."""
-    if not isinstance(entries, Sequence) or isinstance(entries, str | bytes) or not entries:
-        raise BadInput(
-            "Modbus does not describe itself and the option registers is missing or empty.",
-            remedy="Give a list of {address, name, type, scale, unit, meaning} from the machine's manual.",
-        )
-    registers: dict[str, Register] = {}
-    for position, raw in enumerate(entries):
-        register = _parse_entry(position, raw)
-        if register.key in registers:
-            raise BadInput(f"Two registers have the address {register.key}.", remedy="Name each address once.")
-        registers[register.key] = register
-    return registers
-
-
-def _parse_entry(position: int, raw: object) -> Register:
-    where = f"registers[{position}]"
-    try:
-        entry = msgspec.convert(raw, _Entry, strict=False)
-        states = {int(number): word for number, word in entry.states.items()}
-        meaning = Meaning(entry.meaning) if entry.meaning else None
-    except (msgspec.ValidationError, ValueError) as fault:
-        raise BadInput(f"{where}: {fault}.", remedy="See the register map in the connector's reference.") from fault
-    width = entry.length if entry.type == "text" else _width(entry.type)
-    faults = _faults(entry, width)
-    if faults:
-        raise BadInput(f"{where} {entry.name!r}: {'; '.join(faults)}.", remedy="Mend the register map.")
-    is_text = entry.type == "text" or bool(states)
-    unit = unit_code(entry.unit)
-    key = (f"{entry.table}:" if entry.table != "holding" else "") + str(entry.address)
-    key += f".{entry.bit}" if entry.bit is not None else ""
-    guessed = meaning_of(entry.name, unit, is_text=is_text)
-    return Register(
-        key=key,
-        found=Found(address=key, name=entry.name, unit=unit, meaning=meaning or guessed, is_text=is_text),
-        table=entry.table,
-        address=entry.address,
-        width=width,
-        type=entry.type,
-        order=entry.order,
-        scale=entry.scale,
-        bit=entry.bit,
-        states=states,
-    )
-
-
-def _width(type_name: str) -> int:
-    return struct.calcsize(_FORMATS.get(type_name, ">H")) // 2
-
-
-def _faults(entry: _Entry, width: int) -> list[str]:
-    rules = (
-        (entry.type in _FORMATS or entry.type == "text", f"type {entry.type!r} is none of {', '.join(_FORMATS)}, text"),
-        (entry.table in _TABLES, f"table {entry.table!r} is none of {', '.join(_TABLES)}"),
-        (entry.order in _ORDERS, f"order {entry.order!r} is none of {', '.join(_ORDERS)}"),
-        (1 <= width <= LIMIT, f"length {width} is not 1 to {LIMIT} registers"),
-        (entry.address >= 0 and entry.address + width - 1 <= _LAST, f"address {entry.address} is not 0 to {_LAST}"),
-        (entry.bit is None or (0 <= entry.bit <= 15 and entry.type == "u16"), "a bit is 0 to 15 of a u16"),
-        (math.isfinite(entry.scale) and entry.scale != 0, f"scale {entry.scale} is not a factor"),
-        (bool(entry.name.strip()), "the name is empty"),
-    )
-    return [fault for holds, fault in rules if not holds]
-
-
-def blocks_of(registers: Sequence[Register], *, gap: int = GAP, limit: int = LIMIT) -> list[Block]:
-    """Group registers into as few requests as possible: unread gaps of at most `gap`, at most `limit` registers."""
-    blocks: list[Block] = []
-    for register in sorted(registers, key=lambda one: (one.table, one.address, one.width)):
-        end = register.address + register.width
-        last = blocks[-1] if blocks else None
-        if last and last.table == register.table and register.address - (last.address + last.count) <= gap:
-            count = max(end - last.address, last.count)
-            if count <= limit:
-                blocks[-1] = Block(last.table, last.address, count, (*last.registers, register))
-                continue
-        blocks.append(Block(register.table, register.address, register.width, (register,)))
-    return blocks
-
-
-def singly(block: Block) -> list[Block]:
-    """Split a block that was refused, so that one forbidden address does not stop the others."""
-    return [Block(one.table, one.address, one.width, (one,)) for one in block.registers]
+def read_answer(block: Block, pdu: bytes) -> tuple[Sequence[int], int]:
+    """Take the registers or bits of a block out of its answer, or the exception code it was refused with."""
+    if pdu[0] & 0x80:
+        return (), (pdu[1] if len(pdu) > 1 else 0) or 4
+    octets = pdu[2:]
+    size = (block.count + 7) // 8 if block.table in BIT_TABLES else block.count * 2
+    if len(pdu) < 2 or pdu[1] != size or len(octets) != size:
+        return (), 0
+    if block.table in BIT_TABLES:
+        return [octets[place >> 3] >> (place & 7) & 1 for place in range(block.count)], 0
+    return struct.unpack(f">{block.count}H", octets), 0
 
 
 def decode(register: Register, words: Sequence[int]) -> tuple[float | str | None, int]:
     """Turn a register's words into a value and its quality; never raises on what a machine may send."""
     if len(words) != register.width:
         return None, BAD_DECODING
-    octets = b"".join(word.to_bytes(2, "big") for word in _ordered(words, register))
+    if register.type == "bool":
+        return _numbered(words[0], register)
+    octets = struct.pack(f">{len(words)}H", *_ordered(words, register))
     if register.type == "text":
         return _text_of(octets.split(b"\0", 1)[0], register)
-    number = struct.unpack(_FORMATS[register.type], octets)[0]
-    if register.bit is not None:
-        number = number >> register.bit & 1
+    number = struct.unpack(FORMATS[register.type], octets)[0]
+    return _numbered(number >> register.bit & 1 if register.bit is not None else number, register)
+
+
+def _numbered(number: float, register: Register) -> tuple[float | str | None, int]:
     if register.states:
-        word = register.states.get(int(number) if math.isfinite(number) else -1)
-        if word is None:
-            return None, BAD_DECODING
-        return _worded(word, register), GOOD
-    value = number * register.scale
+        word = register.states.get(int(number)) if math.isfinite(number) and number == int(number) else None
+        return (None, BAD_DECODING) if word is None else (_worded(word, register), GOOD)
+    value = number * register.scale + register.offset
     return (value, GOOD) if math.isfinite(value) else (None, BAD_NO_DATA)
 
 
@@ -188,8 +71,10 @@ def _worded(text: str, register: Register) -> str:
     return execution_word(text) if register.found.meaning is Meaning.EXECUTION else text
 
 
-def _ordered(words: Sequence[int], register: Register) -> list[int]:
-    """Bring a value's registers into most-significant-first order (a text keeps its register order)."""
+def _ordered(words: Sequence[int], register: Register) -> Sequence[int]:
+    """Bring a value's registers into most-significant-first order, or back (a text keeps its register order)."""
+    if register.order == "ABCD":
+        return words
     ordered = list(words)
     if register.order in ("CDAB", "DCBA") and register.type != "text":
         ordered.reverse()
@@ -198,8 +83,90 @@ def _ordered(words: Sequence[int], register: Register) -> list[int]:
     return ordered
 
 
+def encode(register: Register, value: float | str | bool) -> tuple[list[int], int]:
+    """Turn a value into a register's words, or tell the status code of why it cannot be."""
+    if register.type == "text":
+        if not isinstance(value, str):
+            return [], BAD_TYPE
+        octets = value.encode("utf-8")
+        size = register.width * 2
+        if len(octets) > size:
+            return [], BAD_OUT_OF_RANGE
+        return list(_ordered(struct.unpack(f">{register.width}H", octets.ljust(size, b"\0")), register)), GOOD
+    number = _number_of(register, value)
+    if number is None:
+        return [], BAD_TYPE
+    if isinstance(number, float) and not math.isfinite(number):
+        return [], BAD_OUT_OF_RANGE
+    if register.type == "bool" or register.bit is not None:
+        return ([int(number)], GOOD) if number in (0, 1) else ([], BAD_OUT_OF_RANGE)
+    return _packed(register, number)
+
+
+def _number_of(register: Register, value: float | str | bool) -> float | None:
+    if isinstance(value, str):
+        numbers = [number for number, word in register.states.items() if word == value]
+        return numbers[0] if numbers else None
+    return value
+
+
+def _packed(register: Register, number: float) -> tuple[list[int], int]:
+    form = FORMATS[register.type]
+    is_plain = register.scale == 1 and register.offset == 0  # a whole number above 2^53 is then kept to its last digit
+    try:
+        scaled = number if is_plain else (number - register.offset) / register.scale
+        octets = struct.pack(form, scaled if form[1] in "fd" else round(scaled))
+    except (struct.error, OverflowError):
+        return [], BAD_OUT_OF_RANGE
+    return list(_ordered(struct.unpack(f">{register.width}H", octets), register)), GOOD
+
+
+def write_request(register: Register, words: Sequence[int], *, is_single: bool) -> bytes:
+    """Ask to write one register by function 6, or registers by 16 (6.6, 6.12)."""
+    if is_single:
+        return struct.pack(">BHH", 6, register.address, words[0])
+    return struct.pack(f">BHHB{len(words)}H", 16, register.address, len(words), len(words) * 2, *words)
+
+
+def coil_request(address: int, bits: Sequence[int]) -> bytes:
+    """Ask to write one coil by function 5, or neighbours by 15 (6.5, 6.11)."""
+    if len(bits) == 1:
+        return struct.pack(">BHH", 5, address, 0xFF00 if bits[0] else 0)
+    octets = bytearray((len(bits) + 7) // 8)
+    for place, bit in enumerate(bits):
+        octets[place >> 3] |= bit << (place & 7)
+    return struct.pack(">BHHB", 15, address, len(bits), len(octets)) + octets
+
+
+def mask_request(register: Register, bit: int) -> bytes:
+    """Ask to set or clear one bit of a register by function 22, which no other client can come between (6.16)."""
+    place = 1 << (register.bit or 0)
+    return struct.pack(">BHHH", 22, register.address, 0xFFFF & ~place, place if bit else 0)
+
+
+def identity_request(first: int = 0) -> bytes:
+    """Ask for the device identification, regular objects as a stream (6.21)."""
+    return bytes((0x2B, 0x0E, 2, first))
+
+
+def identity_answer(pdu: bytes) -> tuple[dict[str, str], int]:
+    """Take the device identification and the object to go on from (0 = none) out of an answer."""
+    if len(pdu) < 7 or pdu[0] != 0x2B or pdu[1] != 0x0E:
+        return {}, 0
+    told: dict[str, str] = {}
+    at = 7
+    for _ in range(pdu[6]):
+        if len(pdu) < at + 2 or len(pdu) < at + 2 + pdu[at + 1]:
+            break
+        text = pdu[at + 2 : at + 2 + pdu[at + 1]].decode("utf-8", "replace").strip("\0 ")
+        if pdu[at] in _IDENTITY and text:
+            told[_IDENTITY[pdu[at]]] = text
+        at += 2 + pdu[at + 1]
+    return told, pdu[5] if pdu[4] == 0xFF else 0
+
+
 _EXCEPTION_QUALITY: Mapping[int, int] = {
-    # Modbus exception code (Application Protocol 1.1b3, section 7): OPC UA status code
+    # Modbus exception code (section 7): OPC UA status code
     1: 0x803D_0000,  # illegal function: Bad_NotSupported
     2: 0x803C_0000,  # illegal data address: Bad_OutOfRange
     3: 0x803C_0000,  # illegal data value: Bad_OutOfRange
@@ -214,11 +181,3 @@ _EXCEPTION_QUALITY: Mapping[int, int] = {
 def exception_quality(code: int) -> int:
     """Tell the OPC UA status code of a Modbus exception."""
     return _EXCEPTION_QUALITY.get(code, 0x808B_0000)
-
-
-def parse_unit(query: Mapping[str, Any]) -> int:
-    """Read the unit id of the endpoint's query (`?unit=1`)."""
-    text = query.get("unit", "1")
-    if not str(text).isdigit() or not 0 <= int(text) <= 255:
-        raise BadInput(f"The unit id {text!r} is not 0 to 255.", remedy="Write modbus://host:port?unit=1.")
-    return int(text)

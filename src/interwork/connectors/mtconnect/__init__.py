@@ -2,47 +2,45 @@
 
 Theory of operation. An agent keeps a ring buffer of observations, each with a sequence number. After /probe and
 /current the client asks /sample from the next sequence on and the agent sends a document per interval, or an empty
-one per heartbeat. Each document says the next sequence, so a stream that ends is continued where it ended. When the
-agent restarted (another instanceId) or its buffer ran past us (OUT_OF_RANGE), the hole is told: every point gets a
-BAD_NO_DATA reading, then everything starts again from /probe. Reading slower than the machine speaks is safe:
-TCP holds the agent back and its buffer holds the observations.
+one per heartbeat. Each document says the next sequence, so a stream that ends is continued where it ended, also by a
+connector that is entered again after a lost link. When the agent restarted (another instanceId) or its buffer ran
+past us (OUT_OF_RANGE), the hole is told: every point gets a BAD_NO_DATA reading at the hole's start, the observations
+lost are counted, and reading goes on from the oldest observation that is still there (/current?at=), not from the
+present. Reading slower than the machine speaks is safe: TCP holds the agent back and its buffer the observations. An
+agent that cannot stream answers with single documents and is polled.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
-import aiohttp
 import anyio
 
-from interwork.connectors import BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
+from interwork.connectors import BAD_UNKNOWN, FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint
-from interwork.connectors.mtconnect.multipart import Multipart, boundary_of
-from interwork.connectors.mtconnect.wire import (
-    MAX_DOCUMENT,
-    DataItem,
-    Document,
-    Header,
-    MalformedDocument,
-    Memory,
-    Observation,
-    errors_of,
-    parse_devices,
-    parse_document,
-    parse_streams,
-    values_of,
-)
+from interwork.connectors.mtconnect.agent import REMEDY, Agent
+from interwork.connectors.mtconnect.assets import AssetWatch
+from interwork.connectors.mtconnect.documents import Document, open_document
+from interwork.connectors.mtconnect.model import DataItem, Header, MalformedDocument, Seen
+from interwork.connectors.mtconnect.multipart import Multipart, boundary_of, is_multipart
+from interwork.connectors.mtconnect.readings import Decoder
 from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput, MachineUnreachable
 from interwork.core.resource import BAD_NO_DATA, Batch, BatchBuilder
 
-_CONNECT_S = 5.0
-_DOCUMENT_S = 10.0
-_CHUNK = 1 << 18
 _MOST_IDLE = 3
 """Streams in a row without one document after which the agent is given up."""
-_REMEDY = "Check that the agent runs, that address and port are right, and open its /probe page in a browser."
+_MOST_OBSERVATIONS = 20_000
+"""Asked for in one document at the most: 200,000 a second at an interval of 100 ms, some 3 MB."""
+_MARGIN = 16
+"""After a hole this part of the agent's buffer is left out: a busy agent drops it before it could be read."""
+
+_PLATE = {
+    "manufacturer": "ManufacturerName",
+    "model": "ManufacturerProductDesignation",
+    "serialNumber": "SerialNumber",
+}
+"""Attributes of a device's Description, and the nameplate submodel's words for them."""
 
 
 class _Gap(MachineUnreachable):
@@ -50,32 +48,41 @@ class _Gap(MachineUnreachable):
 
 
 class MTConnectConnector:
-    """Reads `mtconnect://host:port[/device]` (HTTP agent)."""
+    """Reads `mtconnect://host:port[/device][?tls=1]` (HTTP agent)."""
+
+    resumes = True
+    """The place in the agent's buffer is kept between links."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
-        check_options(options, ("interval_ms", "heartbeat_ms"))
+        known = ("interval_ms", "heartbeat_ms", "assets_s", "format", "ca_file", "username", "password")
+        check_options(options, known)
         self._endpoint = parse_endpoint(endpoint, "mtconnect", 5000)
         if len(self._endpoint.path) > 1:
             raise BadInput(f"{endpoint!r} names more than a device.", remedy="Write mtconnect://host:port/device.")
         self._interval_ms = int(number_option(options, "interval_ms", 100, low=1, high=60_000))
         self._heartbeat_ms = int(number_option(options, "heartbeat_ms", 5_000, low=100, high=9_000))
-        self._session: aiohttp.ClientSession | None = None
+        self._agent = Agent(self._endpoint, options)
+        self._assets = AssetWatch(number_option(options, "assets_s", 30, low=0, high=86_400))
         self._items: dict[str, DataItem] = {}
-        self._stream: aiohttp.ClientResponse | None = None
-        self._splitter = Multipart("")
+        self._plate: dict[str, str] = {}
+        self._splitter: Multipart | None = None
         self._at: Header | None = None
+        self._before: Header | None = None
         self._numbers: dict[str, list[int]] = {}
-        self._memory = Memory()
+        self._decoder = Decoder()
         self._idle = 0
+        self.counters = self._decoder.counters
+        """What happened since it was made: gaps, observations lost in them, what could not be read."""
+        self.counters |= {"gaps": 0, "gap_observations": 0, "documents": 0}
 
     async def __aenter__(self) -> Self:
-        """Fetch the agent's device model."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers={"Accept": "text/xml, application/xml"})
+        """Fetch the agent's device model, and look whether it keeps assets."""
+        await self._agent.open()
         try:
-            self._items = await self._probe()
+            await self._probe()
+            await self._assets.open(self._agent)
         except BaseException:
-            await self._close()
+            await self._agent.close()
             raise
         return self
 
@@ -83,22 +90,24 @@ class MTConnectConnector:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the stream and the connections."""
-        await self._close()
-
-    async def _close(self) -> None:
-        self._close_stream()
-        if self._session:
-            with anyio.move_on_after(1, shield=True):
-                await self._session.close()
-
-    def _close_stream(self) -> None:
-        if self._stream:
-            self._stream.close()
-        self._stream = None
+        await self._agent.close()
 
     async def browse(self) -> list[Found]:
-        """List the data items of the agent, or of the endpoint's device."""
-        return [item.found for item in self._items.values()]
+        """List the data items of the agent, or of the endpoint's device, and its assets' count and change."""
+        return [item.found for item in self._items.values()] + self._assets.found()
+
+    async def nameplate(self) -> dict[str, str]:
+        """Tell what the device says of itself in the words of the nameplate submodel; empty if nothing."""
+        return {word: self._plate[name] for name, word in _PLATE.items() if self._plate.get(name)}
+
+    @property
+    def remarks(self) -> list[str]:
+        """Say what a person should know of this link: its security, and observations lost."""
+        said = [] if self._agent.is_secure else ["The agent is read without encryption; it only ever gives data."]
+        if self.counters["gaps"]:
+            lost = self.counters["gap_observations"]
+            said.append(f"The stream had {self.counters['gaps']} gaps; {lost} observations were lost in them.")
+        return said
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Yield the current state and then every observation; called again, it resumes where it stopped."""
@@ -107,73 +116,132 @@ class MTConnectConnector:
             numbers.setdefault(point.address, []).append(point.number)
         if numbers != self._numbers:
             self._numbers, self._at = numbers, None
+            self._decoder.plan(self._items, numbers)
         self._idle = 0
+        self._assets.ask(numbers)
         try:
             while True:
                 try:
                     seen, at = await self._step()
                 except _Gap:
-                    seen, at = (), None
+                    seen, at = [], None
                     yield self._hole()
-                for batch in self._batches(seen):
+                if self._at is None and at is not None and (unknown := self._untold(seen)):
+                    yield unknown
+                for batch in self._decoder.batches(seen, to_us(now()), FLUSH_READINGS):
                     yield batch
                 # Only what was taken counts as read: a generator closed half-way resumes before what it had left.
                 self._at = at
+                if changed := await self._assets.look(self._agent, seen):
+                    yield changed
         finally:
-            self._close_stream()
+            self._agent.close_stream()
+            self._splitter = None
 
-    async def _step(self) -> tuple[Sequence[Observation], Header | None]:
+    async def _step(self) -> tuple[list[Seen], Header | None]:
         """Fetch what comes next, opening what must be opened for it."""
         if self._at is None:
             return await self._start()
-        if self._stream is None:
-            await self._open(self._at)
-        octets = await self._chunk()
+        if self._splitter is None:
+            single = await self._open(self._at)
+            return await self._take([single], self._at) if single is not None else ([], self._at)
+        octets = await self._agent.chunk(2 * self._heartbeat_ms / 1000)
         if not octets:
-            self._close_stream()
+            self._agent.close_stream()
+            self._splitter = None
             self._count_idle("ended its stream without a document")
-            return (), self._at
-        at, seen = self._at, list[Observation]()
-        for document in self._split(octets):
-            header, observations = self._checked(document, at)
+            return [], self._at
+        try:
+            documents = self._splitter.feed(octets)
+        except MalformedDocument as fault:
+            raise self._broken(fault) from fault
+        return await self._take(documents, self._at)
+
+    async def _take(self, documents: Sequence[bytes], at: Header) -> tuple[list[Seen], Header]:
+        """Read documents that must follow what was read before."""
+        seen: list[Seen] = []
+        for content in documents:
+            header, observations = self._checked(content, at)
+            if header.model_changed != at.model_changed:
+                await self._probe()
+                header, observations = self._checked(content, at)
             seen += observations
             at = header
             self._idle = 0
         return seen, at
 
-    async def _start(self) -> tuple[Sequence[Observation], Header]:
-        """Begin with the current state of everything."""
-        self._close_stream()
-        self._memory.forget()
+    async def _start(self) -> tuple[list[Seen], Header]:
+        """Begin with the current state of everything, or after a hole with the state at its end."""
+        self._agent.close_stream()
+        self._splitter = None
+        self._decoder.forget()
         if not self._items:
-            self._items = await self._probe()
-        header, seen = self._checked(await self._document("current"), None)
+            await self._probe()
+        header, seen = self._checked(await self._agent.document("current"), None)
+        before, self._before = self._before, None
+        if before is None:
+            return seen, header
+        begin = self._oldest(header, before)
+        if begin < header.next_sequence:
+            held = await self._state_at(begin)
+            if held is not None:
+                header = _from(header, begin + 1)
+                seen = held
+        if header.instance == before.instance:
+            read = sum(one[0] >= before.next_sequence for one in seen)
+            self.counters["gap_observations"] += max(header.next_sequence - before.next_sequence - read, 0)
         return seen, header
 
-    async def _probe(self) -> dict[str, DataItem]:
-        content = await self._document("probe")
+    def _oldest(self, header: Header, before: Header) -> int:
+        """Tell the oldest sequence worth reading after a hole."""
+        margin = (header.next_sequence - header.first_sequence) // _MARGIN if header.first_sequence > 1 else 0
+        oldest = header.first_sequence + margin
+        return max(oldest, before.next_sequence) if header.instance == before.instance else oldest
+
+    async def _state_at(self, sequence: int) -> list[Seen] | None:
+        """Ask for the state at a sequence; None where the agent no longer has it."""
+        document = self._parse(await self._agent.document("current", {"at": str(sequence)}))
+        if document.errors():
+            return None
+        return self._streams(document)[1]
+
+    async def _probe(self) -> None:
+        document = self._parse(await self._agent.document("probe"))
+        self._refuse(document, None)
         try:
-            root = parse_document(content)
-            self._refuse(root, None)
-            return parse_devices(root)
+            self._items, self._plate = document.devices(), document.plate()
+        except MalformedDocument as fault:
+            raise self._broken(fault) from fault
+        self._decoder.plan(self._items, self._numbers)
+        self._assets.follow(self._items)
+
+    def _parse(self, content: bytes) -> Document:
+        self.counters["documents"] += 1
+        try:
+            return open_document(content)
         except MalformedDocument as fault:
             raise self._broken(fault) from fault
 
-    def _checked(self, content: bytes, before: Header | None) -> tuple[Header, list[Observation]]:
-        """Parse a stream document that must follow what was read before; raise _Gap where it does not."""
+    def _streams(self, document: Document) -> tuple[Header, list[Seen]]:
         try:
-            root = parse_document(content)
-            self._refuse(root, before)
-            header, seen = parse_streams(root)
+            return document.streams(self._decoder.special)
         except MalformedDocument as fault:
             raise self._broken(fault) from fault
+
+    def _checked(self, content: bytes, before: Header | None) -> tuple[Header, list[Seen]]:
+        """Parse a stream document that must follow what was read before; raise _Gap where it does not."""
+        document = self._parse(content)
+        self._refuse(document, before)
+        header, seen = self._streams(document)
         if before and header.instance != before.instance:
             raise _Gap("The agent was restarted.")
+        if before and seen and before.next_sequence < seen[0][0] and before.next_sequence < header.first_sequence:
+            raise _Gap("The agent's buffer ran past us.")
         return header, seen
 
-    def _refuse(self, root: Document, before: Header | None) -> None:
+    def _refuse(self, document: Document, before: Header | None) -> None:
         """Raise for an error document: a hole where our place in the buffer is gone, else what the agent said."""
-        for error in errors_of(root):
+        for error in document.errors():
             if error.code == "OUT_OF_RANGE" and before:
                 raise _Gap(error.text)
             raise self._endpoint.unreachable(
@@ -181,126 +249,64 @@ class MTConnectConnector:
             )
 
     def _broken(self, fault: MalformedDocument) -> MachineUnreachable:
-        return self._endpoint.unreachable(f"answers, but not as MTConnect says. {fault.message}", _REMEDY)
+        return self._endpoint.unreachable(f"answers, but not as MTConnect says. {fault.message}", REMEDY)
 
-    def _url(self, request: str) -> str:
-        host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
-        path = "/".join(quote(part, safe="") for part in (*self._endpoint.path, request))
-        return f"http://{host}:{self._endpoint.port}/{path}"
-
-    async def _get(self, request: str, parameters: Mapping[str, str]) -> aiohttp.ClientResponse:
-        if not self._session:
-            raise self._endpoint.unreachable("was not opened.", "Enter the connector first.")
-        try:
-            with anyio.fail_after(_DOCUMENT_S):
-                return await self._session.get(self._url(request), params=parameters, allow_redirects=False)
-        except (aiohttp.ClientError, OSError) as fault:
-            raise self._endpoint.unreachable(f"does not answer /{request}: {_reason(fault)}.", _REMEDY) from fault
-
-    async def _document(self, request: str) -> bytes:
-        """Fetch one document of bounded size in bounded time."""
-        response = await self._get(request, {})
-        content = bytearray()
-        try:
-            with anyio.fail_after(_DOCUMENT_S):
-                while octets := await response.content.read(_CHUNK):
-                    content += octets
-                    if len(content) > MAX_DOCUMENT:
-                        raise self._endpoint.unreachable(f"sent more than {MAX_DOCUMENT} octets.", _REMEDY)
-        except (aiohttp.ClientError, OSError) as fault:
-            raise self._endpoint.unreachable(f"broke off /{request}: {_reason(fault)}.", _REMEDY) from fault
-        finally:
-            response.close()
-        return bytes(content)
-
-    async def _open(self, at: Header) -> None:
-        """Open the stream at our place in the agent's buffer."""
-        count = min(FLUSH_READINGS, at.buffer_size or FLUSH_READINGS)
-        response = await self._get(
-            "sample",
-            {
-                "from": str(at.next_sequence),
-                "interval": str(self._interval_ms),
-                "count": str(count),
-                "heartbeat": str(self._heartbeat_ms),
-            },
-        )
-        if response.status == 200:
-            self._stream = response
+    async def _open(self, at: Header) -> bytes | None:
+        """Open the stream at our place in the agent's buffer; the document of an agent that cannot stream."""
+        count = min(_MOST_OBSERVATIONS, at.buffer_size or FLUSH_READINGS)
+        asked = {"from": at.next_sequence, "interval": self._interval_ms, "count": count}
+        parameters = {name: str(value) for name, value in asked.items()} | {"heartbeat": str(self._heartbeat_ms)}
+        response = await self._agent.get("sample", parameters)
+        content_type = response.headers.get("Content-Type", "")
+        if response.status == 200 and is_multipart(content_type):
+            self._agent.stream = response
             try:
-                self._splitter = Multipart(boundary_of(response.headers.get("Content-Type", "")))
+                self._splitter = Multipart(boundary_of(content_type))
             except MalformedDocument as fault:
                 raise self._broken(fault) from fault
-            return
-        try:
-            with anyio.fail_after(_DOCUMENT_S):
-                content = await response.content.read(_CHUNK)
-        except (aiohttp.ClientError, OSError) as fault:
-            raise self._endpoint.unreachable(f"broke off /sample: {_reason(fault)}.", _REMEDY) from fault
-        finally:
-            response.close()
+            return None
+        content = await self._agent.content(response, "sample")
+        if response.status == 200:
+            await anyio.sleep(self._interval_ms / 1000)
+            return content
         self._checked(content, at)
-        raise self._endpoint.unreachable(f"answered /sample with HTTP {response.status}.", _REMEDY)
-
-    async def _chunk(self) -> bytes:
-        """Read what the stream has; an agent silent for two heartbeats is dead."""
-        silence_s = 2 * self._heartbeat_ms / 1000
-        try:
-            with anyio.fail_after(silence_s):
-                return await self._stream.content.read(_CHUNK) if self._stream else b""
-        except TimeoutError as fault:
-            raise self._endpoint.unreachable(f"was silent for {silence_s:g} s (two heartbeats).", _REMEDY) from fault
-        except (aiohttp.ClientError, OSError) as fault:
-            raise self._endpoint.unreachable(f"broke off its stream: {_reason(fault)}.", _REMEDY) from fault
-
-    def _split(self, octets: bytes) -> list[bytes]:
-        try:
-            return self._splitter.feed(octets)
-        except MalformedDocument as fault:
-            raise self._broken(fault) from fault
+        raise self._endpoint.unreachable(f"answered /sample with HTTP {response.status}.", REMEDY)
 
     def _hole(self) -> Batch:
-        """Say that nothing is known of any point since the last reading, and forget where we were."""
+        """Say that nothing is known of any point since the last reading, and remember where we were."""
         self._count_idle("refused our place in its buffer")
-        self._items = {}
+        self.counters["gaps"] += 1
+        self._before, self._items = self._at, {}
+        created_us = self._at.created_us if self._at else 0
+        began_us = min(max(created_us, self._decoder.latest_us + 1), to_us(now()))
         builder = BatchBuilder()
-        time_us = to_us(now())
         for numbers in self._numbers.values():
             for number in numbers:
-                builder.add(number, time_us, None, BAD_NO_DATA)
+                builder.add(number, began_us, None, BAD_NO_DATA)
         return builder.take()
+
+    def _untold(self, seen: Sequence[Seen]) -> Batch | None:
+        """Say of the points that the device model or the agent's current state does not have that nothing is known."""
+        builder = BatchBuilder()
+        told = {one[1] for one in seen} | self._assets.addresses()
+        for address in self._numbers.keys() - told:
+            for number in self._numbers[address]:
+                builder.add(number, to_us(now()), None, BAD_NO_DATA if address in self._items else BAD_UNKNOWN)
+        return builder.take() if len(builder) else None
 
     def _count_idle(self, what: str) -> None:
         """Give up on an agent with which nothing moves on, rather than asking it in circles."""
         self._idle += 1
         if self._idle > _MOST_IDLE:
-            raise self._endpoint.unreachable(f"{what} {self._idle} times in a row.", _REMEDY)
-
-    def _batches(self, seen: Sequence[Observation]) -> Iterator[Batch]:
-        """Turn observations into batches of bounded length, in the order of their sequence."""
-        builder = BatchBuilder()
-        if self._at is None and self._items:
-            for address in self._numbers.keys() - self._items.keys():
-                self._add(builder, address, (to_us(now()), None, BAD_UNKNOWN))
-        for observation in seen:
-            item = self._items.get(observation.item)
-            if item is None or observation.item not in self._numbers:
-                continue
-            for reading in values_of(item, observation, self._memory):
-                self._add(builder, observation.item, reading)
-            if len(builder) >= FLUSH_READINGS:
-                yield builder.take()
-        if len(builder):
-            yield builder.take()
-
-    def _add(self, builder: BatchBuilder, address: str, reading: tuple[int, float | str | None, int]) -> None:
-        time_us, value, quality = reading
-        for number in self._numbers[address]:
-            if time_us:
-                builder.add(number, time_us, value, quality)
-            else:
-                builder.add(number, to_us(now()), None, BAD_DECODING)
+            raise self._endpoint.unreachable(f"{what} {self._idle} times in a row.", REMEDY)
 
 
-def _reason(fault: Exception) -> str:
-    return str(fault)[:160] or type(fault).__name__
+def _from(header: Header, sequence: int) -> Header:
+    return Header(
+        instance=header.instance,
+        next_sequence=sequence,
+        first_sequence=header.first_sequence,
+        buffer_size=header.buffer_size,
+        created_us=header.created_us,
+        model_changed=header.model_changed,
+    )

@@ -1,22 +1,28 @@
 """Splits a multipart/x-mixed-replace stream into its parts, wherever the network cut it. Pure.
 
-An MTConnect agent sends each part with a content length (MTConnect Part 1, Streaming); a part without one is refused,
-for a boundary searched in the content could be forged by a value.
+Agents send each part with a content length (MTConnect Part 1, Streaming), which is kept to. A part without one ends at
+the next boundary; a value that holds the boundary would then cut its own document, which is refused as malformed.
 """
 
 import re
 
-from interwork.connectors.mtconnect.wire import MAX_DOCUMENT, MalformedDocument
+from interwork.connectors.mtconnect.model import MAX_DOCUMENT, MalformedDocument
 
 _LONGEST_HEAD = 8192
+
+
+def is_multipart(content_type: str) -> bool:
+    """Tell whether an answer is a stream of parts; an agent that cannot stream answers with one document."""
+    return content_type.lower().startswith("multipart/")
 
 
 def boundary_of(content_type: str) -> str:
     """Read the boundary of a stream's content type; raise MalformedDocument where there is none."""
     found = re.search(r"""boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", content_type, re.IGNORECASE)
-    if not content_type.lower().startswith("multipart/") or not found:
+    if not is_multipart(content_type) or not found:
         raise MalformedDocument(f"The agent's stream is {content_type[:80]!r}, not multipart with a boundary.")
-    return found[1] or found[2]
+    # Some agents put the dashes of the delimiter into the parameter.
+    return (found[1] or found[2]).removeprefix("--")
 
 
 class Multipart:
@@ -26,6 +32,9 @@ class Multipart:
         self._mark = b"--" + boundary.encode("latin-1", "replace")
         self._buffer = bytearray()
         self._length: int | None = None
+        self._is_open = False
+        """The head of the part under way was read."""
+        self._searched = 0
 
     def feed(self, octets: bytes) -> list[bytes]:
         """Take octets in and hand out the parts that are now complete; raise MalformedDocument."""
@@ -36,15 +45,26 @@ class Multipart:
         return parts
 
     def _next(self) -> bytes | None:
-        if self._length is None and not self._read_head():
+        if not self._is_open and not self._read_head():
             return None
-        length = self._length or 0
-        if len(self._buffer) < length:
+        end = self._search() if self._length is None else self._length
+        if end is None or len(self._buffer) < end:
             return None
-        part = bytes(self._buffer[:length])
-        del self._buffer[:length]
-        self._length = None
+        part = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        self._is_open = False
         return part
+
+    def _search(self) -> int | None:
+        """Find the end of a part without length: the next boundary."""
+        end = self._buffer.find(b"\n" + self._mark, self._searched)
+        if end >= 0:
+            self._searched = 0
+            return end
+        if len(self._buffer) > MAX_DOCUMENT:
+            raise MalformedDocument(f"The agent's stream has a part of more than {MAX_DOCUMENT} octets.")
+        self._searched = max(len(self._buffer) - len(self._mark), 0)
+        return None
 
     def _read_head(self) -> bool:
         """Read boundary and part header if they are there, leaving the buffer at the part's first octet."""
@@ -54,12 +74,18 @@ class Multipart:
                 raise MalformedDocument("The agent's stream has a part header without end.")
             return False
         lines = head.split(b"\r\n")
+        if lines[0].rstrip() != self._mark:
+            raise MalformedDocument("The agent's stream has a part without its boundary.")
         fields = dict(line.lower().split(b":", 1) for line in lines[1:] if b":" in line)
-        text = fields.get(b"content-length", b"").strip()
-        if lines[0].rstrip() != self._mark or not text.isdigit():
-            raise MalformedDocument("The agent's stream has a part without boundary or content length.")
-        if len(text) > len(str(MAX_DOCUMENT)) or int(text) > MAX_DOCUMENT:
-            raise MalformedDocument(f"The agent's stream has a part of more than {MAX_DOCUMENT} octets.")
+        self._length = _length(fields.get(b"content-length", b"").strip()) if b"content-length" in fields else None
         del self._buffer[: self._buffer.index(b"\r\n\r\n", self._buffer.index(self._mark)) + 4]
-        self._length = int(text)
+        self._is_open = True
         return True
+
+
+def _length(text: bytes) -> int:
+    if not text.isdigit():
+        raise MalformedDocument(f"The agent's stream has a part of {text[:40]!r} octets.")
+    if len(text) > len(str(MAX_DOCUMENT)) or int(text) > MAX_DOCUMENT:
+        raise MalformedDocument(f"The agent's stream has a part of more than {MAX_DOCUMENT} octets.")
+    return int(text)

@@ -1,84 +1,126 @@
-"""OPC UA client: browses a server, subscribes to its variables and yields their changes as columns.
+"""OPC UA client: browses a server, subscribes to its variables, yields their changes as columns, and writes values.
 
-Link loss is what raises: a closed socket at once, a frozen server after four missed keep-alives (12 s), for asyncua's
-own watchdog drops healthy but slow servers when it is tight. A point the server refuses gets its status code as
-quality and is asked for again every half minute.
+Link loss is what raises: a closed socket at once, a frozen server within 15 s, be it after four missed keep-alives of
+a subscription or after a read that is not answered. A point the server refuses, or whose node is gone, gets its status
+code as quality and is asked for again alone, at first after 3 s and later every minute.
+
+Options beside those of browsing and sampling: `pki`, the folder of the node's OPC UA certificates (see `pki.py`; the
+node gives its own, `keys/opcua` in its data folder); `security`, which is best left out, for then the strongest that
+the server offers is used; `username` and `password`, the latter as the reference `secret:name` in what is stored.
 """
 
 import struct
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.ua import uaerrors
 from asyncua.ua.uaerrors import UaError
+from cryptography.exceptions import InvalidSignature
 
-from interwork.connectors import BAD_UNKNOWN, Found, Point
+from interwork.connectors import BAD_UNKNOWN, Command, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet, text_option
-from interwork.connectors.opcua.browse import browse_signals
-from interwork.connectors.opcua.session import FastSession, Inbox, told_cancellation
-from interwork.connectors.opcua.subscribe import create_subscription, monitor, state_handles
-from interwork.connectors.opcua.wire import node_of
-from interwork.core.errors import BadInput, MachineUnreachable
+from interwork.connectors.opcua.inbox import Inbox, Wording
+from interwork.connectors.opcua.limits import Limits, read_limits
+from interwork.connectors.opcua.security import Security
+from interwork.connectors.opcua.session import FastSession, told_cancellation
+from interwork.connectors.opcua.space import Walk, browse_signals, node_of, read_nameplate, wording, write_values
+from interwork.connectors.opcua.subscribe import Rates, Subscriptions
+from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.resource import Batch
 
-_REQUEST_S = 4.0
+_REQUEST_S = 7.0
+_WATCHDOG_S = 7.0
+"""A server that leaves a read unanswered is lost: after 14 s, where a subscription's silence does not tell before."""
 _CONNECT_S = 12.0
-_BROWSE_S = 120.0
-_WATCHDOG_S = 10.0
+_BROWSE_S = 300.0
 _SUBSCRIBE_S = 60.0
-_KEEP_ALIVE_S = 3.0
-_SILENCE_S = 12.0
-_RETRY_S = 30.0
-_POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
-_SECURITY = ("certificate", "private_key", "server_certificate")
-_LINK_FAULTS = (OSError, UaError, struct.error, ValueError, LookupError)
+_WRITE_S = 10.0
+_LEAVE_S = 1.0
+_RETRY_S = (3.0, 60.0)
+_ROLL_CALL_S = 10.0
+_MESSAGE_MOST = 64 * 1024 * 1024
+"""Octets of the largest answer the server is told we take."""
+_LINK_FAULTS = (
+    *(OSError, UaError, struct.error, ValueError, TypeError, LookupError, AttributeError, AssertionError),
+    *(InvalidSignature, OverflowError, MemoryError),
+)
+"""What asyncua raises on a lost link and on answers that are not what OPC UA says."""
+_USER_FAULTS = (uaerrors.BadUserAccessDenied, uaerrors.BadIdentityTokenRejected, uaerrors.BadIdentityTokenInvalid)
+_CERTIFICATE_FAULTS = (
+    uaerrors.BadSecurityChecksFailed,
+    uaerrors.BadCertificateUntrusted,
+    uaerrors.BadCertificateInvalid,
+    uaerrors.BadCertificateUriInvalid,
+    uaerrors.BadCertificateTimeInvalid,
+)
 _REMEDY = "Check that the server runs, that the endpoint is the one it names, and that it has a session left."
 
 
 class OpcUaConnector:
-    """Reads `opc.tcp://host:port/path`."""
+    """Reads and writes `opc.tcp://host:port/path`; the option `pki` names the folder of the node's certificates."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
-        known = ("root", "max_nodes", "publishing_ms", "sampling_ms", "username", "password", "security", *_SECURITY)
-        check_options(options, known)
+        known = ("root", "max_nodes", "publishing_ms", "sampling_ms", "username", "password", "security", "pki")
+        check_options(options, (*known, "allow_expired"))
         self._endpoint = parse_endpoint(endpoint, "opc.tcp", 4840)
         self._root = text_option(options, "root", "i=85")
         node_of(self._root, ())
         self._most_nodes = int(number_option(options, "max_nodes", 10_000, low=1, high=1_000_000))
         self._publishing_ms = number_option(options, "publishing_ms", 100, low=10, high=3_000)
         self._sampling_ms = number_option(options, "sampling_ms", 100, low=0, high=3_600_000)
-        self._user = text_option(options, "username"), text_option(options, "password")
-        self._security = _security_string(options)
+        self._security = Security(self._endpoint, options)
         self._client: Client | None = None
+        self._limits = Limits()
         self._namespaces: list[str] = []
+        self._remarks: list[str] = []
         self._inbox: Inbox | None = None
+        self._subscriptions: Subscriptions | None = None
+        self._past: Counter[str] = Counter()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Count what went otherwise than it should: `overflows` are values lost in the server's queues."""
+        counted = self._past + (self._inbox.counters if self._inbox else Counter())
+        return dict(counted + (self._session().counters if self._client else Counter()))
+
+    @property
+    def remarks(self) -> list[str]:
+        """Say in sentences what a person should know of this link: its security, the server's limits."""
+        return self._remarks + (self._subscriptions.remarks if self._subscriptions else [])
 
     async def __aenter__(self) -> Self:
-        """Open channel and session."""
+        """Open channel and session on the strongest endpoint that is allowed."""
         quiet("asyncua")
-        client = Client(self._endpoint.text, timeout=_REQUEST_S, watchdog_intervall=_WATCHDOG_S)
-        client.application_uri = "urn:interwork:node"
-        client.uaclient.session = FastSession(client.uaclient, self._on_fault)
-        client.connection_lost_callback = self._on_lost
-        if self._user[0]:
-            client.set_user(self._user[0])
-            client.set_password(self._user[1])
+        client = self._make_client()
         try:
             with self._link("does not let us in"), anyio.fail_after(_CONNECT_S):
                 async with told_cancellation():
-                    if self._security:
-                        await client.set_security_string(self._security)
+                    secured = await self._security.apply(client, self._make_client())
                     await client.connect()
                     self._namespaces = [str(uri) for uri in await client.get_namespace_array()]
+                    self._limits = await read_limits(client.uaclient.session)
         except BaseException:
             await self._close(client)
             raise
+        self._remarks = list(secured.remarks)
         self._client = client
         return self
+
+    def _make_client(self) -> Client:
+        client = Client(self._endpoint.text, timeout=_REQUEST_S, watchdog_intervall=_WATCHDOG_S)
+        client.name = client.description = "Interwork"
+        client.application_uri = "urn:interwork:node"
+        client.max_messagesize = _MESSAGE_MOST
+        client.uaclient.session = FastSession(client.uaclient)
+        client.connection_lost_callback = self._on_lost
+        return client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
@@ -89,20 +131,24 @@ class OpcUaConnector:
 
     async def _close(self, client: Client) -> None:
         """Leave politely if that takes less than a second, and close the socket in any case."""
-        self._on_fault("was left")
+        if self._inbox:
+            self._inbox.fail("was left")
+        protocol = client.uaclient.protocol
         try:
-            with anyio.move_on_after(1, shield=True), suppress(*_LINK_FAULTS):
+            with anyio.move_on_after(_LEAVE_S, shield=True), suppress(*_LINK_FAULTS):
                 async with told_cancellation():
                     await client.disconnect()
         finally:
             client.disconnect_socket()
+            # asyncua leaves the socket of a server that froze open: it takes the link for closed already.
+            if protocol is not None and protocol.transport is not None:
+                protocol.transport.abort()
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
 
     async def _on_lost(self, fault: Exception) -> None:
-        self._on_fault(f"is gone ({_reason(fault)})")
-
-    def _on_fault(self, state: str) -> None:
         if self._inbox:
-            self._inbox.fail(state)
+            self._inbox.fail(f"is gone ({_reason(fault)})")
 
     def _unreachable(self, state: str, fault: Exception | None = None) -> MachineUnreachable:
         return self._endpoint.unreachable(f"{state}: {_reason(fault)}." if fault else f"{state}.", _REMEDY)
@@ -113,59 +159,83 @@ class OpcUaConnector:
             raise self._endpoint.unreachable("was not opened.", "Enter the connector first.")
         return session
 
+    def _walk(self, most: int = 100_000) -> Walk:
+        return Walk(session=self._session(), limits=self._limits, most=most)
+
     async def browse(self) -> list[Found]:
         """List the scalar variables below the option root (default: the Objects folder)."""
+        walk = self._walk()
+        with self._link("could not be browsed"), anyio.fail_after(_BROWSE_S):
+            async with told_cancellation():
+                found = await browse_signals(walk, self._root_node(), self._namespaces, self._most_nodes)
+        if walk.refused:
+            node, why = next(iter(walk.refused.items()))
+            self._remarks.append(f"{len(walk.refused)} nodes could not be browsed, the first {node}: {why}.")
+        return found
+
+    async def nameplate(self) -> dict[str, str]:
+        """Read the machine's identification (OPC 40001-1, DI) in the words of the nameplate submodel; empty if none."""
+        with self._link("could not be browsed"), anyio.fail_after(_BROWSE_S):
+            async with told_cancellation():
+                return await read_nameplate(self._walk(), self._root_node(), self._most_nodes)
+
+    def _root_node(self) -> ua.NodeId:
         root = node_of(self._root, self._namespaces)
         if root is None:
             raise BadInput(f"The server has no namespace of {self._root!r}.", remedy="Mend the option root.")
-        with self._link("could not be browsed"), anyio.fail_after(_BROWSE_S):
+        return root
+
+    async def write(self, commands: Sequence[Command]) -> list[int]:
+        """Write each value as its node declares it; return one status code per command."""
+        nodes = [self._node(command.address) for command in commands]
+        with self._link("did not take the values"), anyio.fail_after(_WRITE_S):
             async with told_cancellation():
-                return await browse_signals(self._session(), root, self._namespaces, self._most_nodes)
+                return await write_values(self._walk(), nodes, commands)
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Subscribe to the points and yield their changes."""
-        inbox, subscription, refused = await self._subscribe(points)
-        retry_at = anyio.current_time() + _RETRY_S
+        inbox, subscriptions = await self._subscribe(points)
         try:
             while True:
-                batch = await inbox.take(_SILENCE_S)
+                batch = await inbox.take(subscriptions.silence_s, subscriptions.patience_s)
                 if len(batch):
                     yield batch
                 if inbox.fault:
                     raise self._unreachable(inbox.fault)
-                if refused and anyio.current_time() >= retry_at:
+                if inbox.gone or subscriptions.patience_s <= 0:
                     with self._link("does not take our subscription"), anyio.fail_after(_SUBSCRIBE_S):
-                        still = await self._monitor(subscription, refused)
-                    refused = {handle: refused[handle] for handle in still}
-                    retry_at = anyio.current_time() + _RETRY_S
+                        async with told_cancellation():
+                            await subscriptions.tend()
         finally:
-            await self._unsubscribe(inbox, subscription)
+            await self._unsubscribe(inbox, subscriptions)
 
-    async def _unsubscribe(self, inbox: Inbox, subscription: int) -> None:
-        """Delete the subscription where the link still stands, in less than a second."""
-        is_lost = bool(inbox.fault)
-        inbox.fail("was left")
-        if not is_lost and self._client:
-            with anyio.move_on_after(1, shield=True), suppress(*_LINK_FAULTS):
-                async with told_cancellation():
-                    await self._session().delete_subscriptions([subscription])
-
-    async def _monitor(self, subscription: int, nodes: Mapping[int, ua.NodeId]) -> dict[int, int]:
-        async with told_cancellation():
-            return await monitor(self._session(), subscription, nodes, self._sampling_ms)
-
-    async def _subscribe(self, points: Sequence[Point]) -> tuple[Inbox, int, dict[int, ua.NodeId]]:
-        """Create subscription and monitored items; tell which items the server refused."""
-        session = self._session()
+    async def _subscribe(self, points: Sequence[Point]) -> tuple[Inbox, Subscriptions]:
+        """Create subscriptions and monitored items; points the server refuses are told to the inbox."""
         nodes = {handle: self._node(point.address) for handle, point in enumerate(points)}
         known = {handle: node for handle, node in nodes.items() if node is not None}
+        rates = Rates(self._publishing_ms, self._sampling_ms, _RETRY_S, _ROLL_CALL_S)
         with self._link("does not take our subscription"), anyio.fail_after(_SUBSCRIBE_S):
             async with told_cancellation():
-                inbox = self._inbox = Inbox(points, await state_handles(session, points, known))
-                subscription = await create_subscription(session, inbox, self._publishing_ms, _KEEP_ALIVE_S)
-            refused = await self._monitor(subscription, known)
-        inbox.add_bad({handle: BAD_UNKNOWN for handle, node in nodes.items() if node is None} | refused)
-        return inbox, subscription, {handle: known[handle] for handle in refused}
+                texts = {handle: node for handle, node in known.items() if points[handle].is_text}
+                inbox = Inbox(points, await wording(self._walk(), texts) if texts else Wording())
+                subscriptions = Subscriptions(self._session(), inbox, known, self._limits, rates)
+                self._inbox, self._subscriptions = inbox, subscriptions
+                inbox.add_bad({handle: BAD_UNKNOWN for handle, node in nodes.items() if node is None})
+                await subscriptions.open()
+        return inbox, subscriptions
+
+    async def _unsubscribe(self, inbox: Inbox, subscriptions: Subscriptions) -> None:
+        """Delete the subscriptions where the link still stands, in less than a second."""
+        is_lost = bool(inbox.fault)
+        inbox.fail("was left")
+        self._past += inbox.counters
+        inbox.counters.clear()
+        if is_lost or not self._client:
+            subscriptions.abandon()
+            return
+        with anyio.move_on_after(_LEAVE_S, shield=True), suppress(*_LINK_FAULTS):
+            async with told_cancellation():
+                await subscriptions.delete()
 
     def _node(self, address: str) -> ua.NodeId | None:
         """Find a point's node; an address that is none costs only its own point."""
@@ -179,24 +249,17 @@ class OpcUaConnector:
         """Map what asyncua raises on a lost or broken link to ours."""
         try:
             yield
+        except _USER_FAULTS as fault:
+            raise self._refused("opcua.user", f"{state}: {_reason(fault)}", "Check user name and password.") from fault
+        except _CERTIFICATE_FAULTS as fault:
+            remedy = "Let the server trust our certificate: `interwork trust --own` shows it."
+            raise self._refused("opcua.certificate", f"{state}: {_reason(fault)}", remedy) from fault
         except _LINK_FAULTS as fault:
             raise self._unreachable(state, fault) from fault
 
-
-def _security_string(options: Mapping[str, Any]) -> str:
-    """Join the security options as asyncua wants them; the server's certificate must be named, never just accepted."""
-    security = text_option(options, "security")
-    files = [text_option(options, name) for name in _SECURITY]
-    if not security and not any(files):
-        return ""
-    policy, _, mode = security.partition(",")
-    is_whole = policy in _POLICIES and mode in ("Sign", "SignAndEncrypt") and all(files)
-    if not is_whole or any("," in file for file in files):
-        raise BadInput(
-            "The OPC UA security options are not complete.",
-            remedy=f"Give security ({_POLICIES[0]},SignAndEncrypt) and the files {', '.join(_SECURITY)}.",
-        )
-    return ",".join((policy, mode, *files))
+    def _refused(self, rule: str, what: str, remedy: str) -> Refused:
+        place = f"{self._endpoint.host}:{self._endpoint.port}"
+        return Refused(f"{place} {what}.", rule=rule, remedy=remedy, where=self._endpoint.text)
 
 
 def _reason(fault: Exception) -> str:

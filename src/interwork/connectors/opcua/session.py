@@ -1,13 +1,18 @@
-"""One subscription's receiving end: what the server publishes becomes columns, and a full buffer holds it back.
+"""The session's own publishing: several publish requests in flight, their answers decoded into columns.
 
-asyncua keeps the channel, the session and the loop of publish requests. Two things are ours: publish responses are
-decoded by `wire.decode_publish` where they can be, and the loop is held while a batch waits to be taken, so that no
-publish request is outstanding and the server's own queues (with their overflow bit) do the buffering.
+asyncua keeps the channel, the session and every other service. Its loop of publish requests has one in flight, so a
+line with a round trip r carries 1/r notifications a second, and it decodes each value into objects; ours keeps three
+in flight, each answer sending the next request, and stops while an inbox is full. It needs one private call of
+asyncua (`_send_request` of its socket protocol, which gives the future of the raw answer); where that is not what it
+was, asyncua's own loop carries the data and the counter `stock_loop` says so.
 """
 
-import struct
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -15,16 +20,17 @@ from asyncua import ua
 from asyncua.client.ua_client import UaClient
 from asyncua.client.ua_session import UaSession
 from asyncua.ua.ua_binary import struct_from_binary
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import BadNoSubscription, BadTimeout, BadTooManyPublishRequests, UaError, UaStatusCodeError
 
-from interwork.connectors import FLUSH_READINGS, FLUSH_S, Point
-from interwork.connectors.naming import execution_word
-from interwork.connectors.opcua.wire import Change, Publication, change_of, decode_publish, fitted, lost_values
-from interwork.core.clock import now, to_us
-from interwork.core.resource import Batch, BatchBuilder
+from interwork.connectors.opcua.inbox import Inbox
+from interwork.connectors.opcua.value import UNDECODABLE
+from interwork.connectors.opcua.wire import Publication, decode_publish
 
-UNDECODABLE = (UaError, struct.error, ValueError, TypeError, LookupError, AttributeError)
-"""What asyncua raises on an answer that is not what OPC UA says."""
+IN_FLIGHT = 3
+"""Publish requests the server holds at a time."""
+_LAST_SEQUENCE = 0xFFFF_FFFF
+_REFUSALS = 5
+"""Publish requests refused one after the other before the link is given up."""
 
 
 @asynccontextmanager
@@ -42,116 +48,138 @@ async def told_cancellation() -> AsyncGenerator[None, None]:
 
 
 class FastSession(UaSession):
-    """An asyncua session whose publish responses are decoded into columns where that is possible."""
+    """An asyncua session that publishes into inboxes."""
 
-    def __init__(self, client: UaClient, on_fault: Callable[[str], None]) -> None:
+    def __init__(self, client: UaClient) -> None:
         super().__init__(client)
-        self._on_fault = on_fault
-        self.fallbacks = 0
-        """Publish responses left to asyncua, keep-alives included."""
+        self.counters: Counter[str] = Counter()
+        self._inboxes: dict[int, Inbox] = {}
+        self._left: set[int] = set()
+        """Subscriptions whose reader went away; what still comes of them is nobody's."""
+        self._sequences: dict[int, int] = {}
+        self._acks: list[ua.SubscriptionAcknowledgement] = []
+        self._in_flight = 0
+        self._most = IN_FLIGHT
+        self._refusals = 0
 
-    async def publish(self, acks: list[ua.SubscriptionAcknowledgement]) -> ua.PublishResponse:
-        """Ask for the next notification and decode it."""
-        request = ua.PublishRequest()
-        request.Parameters.SubscriptionAcknowledgements = acks or []
-        buffer = await self._send_request(request, timeout=0)
+    def attach(self, subscription: int, inbox: Inbox) -> None:
+        """Deliver a subscription's notifications to the inbox from now on."""
+        self._inboxes[subscription] = inbox
+        inbox.expect(subscription)
+        inbox.on_room = self.pump
+        self.pump()
+
+    def detach(self, subscription: int) -> None:
+        """Deliver a subscription's notifications nowhere."""
+        self._sequences.pop(subscription, None)
+        self._left.add(subscription)
+        inbox = self._inboxes.pop(subscription, None)
+        if inbox:
+            inbox.forget(subscription)
+
+    def fail(self, state: str) -> None:
+        """Tell every inbox that the link is lost."""
+        for inbox in self._inboxes.values():
+            inbox.fail(state)
+
+    def ensure_publish_loop(self) -> None:
+        """Start asyncua's own loop only where ours cannot run."""
+        if self._send() is None:
+            self.counters["stock_loop"] = 1
+            super().ensure_publish_loop()
+
+    def _send(self) -> Callable[..., "asyncio.Future[Any]"] | None:
+        """Find asyncua's private call that sends a request and gives the future of its raw answer."""
+        send = getattr(self._client.protocol, "_send_request", None)
+        return None if send is None or inspect.iscoroutinefunction(send) else send
+
+    def pump(self) -> None:
+        """Keep publish requests in flight as long as somebody has room for what they bring."""
+        send = self._send()
+        inboxes = self._inboxes.values()
+        if send is None or not inboxes or any(inbox.is_full or inbox.fault for inbox in inboxes):
+            return
+        while self._in_flight < self._most:
+            request = ua.PublishRequest()
+            request.Parameters.SubscriptionAcknowledgements, self._acks = self._acks, []
+            try:
+                future = send(request, timeout=0)
+            except (OSError, *UNDECODABLE) as fault:
+                self.fail(f"is gone ({fault})")
+                return
+            self._in_flight += 1
+            future.add_done_callback(self._answered)
+
+    def _answered(self, future: "asyncio.Future[Any]") -> None:
+        self._in_flight -= 1
+        if future.cancelled():
+            return
+        fault = future.exception()
+        if fault is not None:
+            self.fail(f"is gone ({fault})")
+            return
+        self._receive(future.result())
+        self.pump()
+
+    def _receive(self, buffer: Any) -> None:  # noqa: ANN401 - asyncua's Buffer is untyped
         # bytes() of asyncua's buffer runs past its end into the next message.
         publication = decode_publish(bytes(buffer)[: len(buffer)])
         if publication is not None:
-            return _response(publication)
-        self.fallbacks += 1
+            self._refusals = 0
+            self._deliver(publication)
+            return
         try:
-            return struct_from_binary(ua.PublishResponse, buffer)
+            if self._client.protocol is not None:
+                self._client.protocol.check_answer(buffer, "")
+            response = struct_from_binary(ua.PublishResponse, buffer)
+            response.ResponseHeader.ServiceResult.check()
+        except UaStatusCodeError as refusal:
+            self._refused(refusal)
         except UNDECODABLE as fault:
-            self._on_fault(f"sent a notification that cannot be decoded ({type(fault).__name__})")
-            raise
+            self.counters["undecodable_messages"] += 1
+            self.fail(f"sent a notification that cannot be decoded ({type(fault).__name__})")
+        else:
+            self._refusals = 0
+            self._deliver_stock(response.Parameters)
 
+    def _refused(self, refusal: UaError) -> None:
+        """Take a refused publish request: fewer of them, another try, or the end of the link."""
+        self._refusals += 1
+        if isinstance(refusal, BadNoSubscription) and not self._inboxes:
+            return
+        if isinstance(refusal, BadTooManyPublishRequests):
+            self._most = max(1, self._in_flight)
+        is_passing = isinstance(refusal, BadTooManyPublishRequests | BadTimeout | BadNoSubscription)
+        if not is_passing or self._refusals > _REFUSALS:
+            self.fail(f"publishes no longer ({type(refusal).__name__}: {refusal})"[:160])
 
-def _response(publication: Publication) -> ua.PublishResponse:
-    """Hand a decoded publication to asyncua's loop, which acknowledges it and calls the subscription."""
-    response = ua.PublishResponse()
-    response.Parameters.SubscriptionId = publication.subscription
-    response.Parameters.NotificationMessage.SequenceNumber = publication.sequence
-    response.Parameters.NotificationMessage.NotificationData = [publication]
-    return response
+    def _deliver(self, publication: Publication) -> None:
+        inbox = self._inboxes.get(publication.subscription)
+        self._acknowledge(publication.subscription, publication.sequence)
+        if inbox is None:
+            if publication.subscription not in self._left:
+                self.counters["strays"] += len(publication.changes)
+            return
+        inbox.hear(publication.subscription)
+        inbox.add(publication.changes)
 
+    def _deliver_stock(self, result: ua.PublishResult) -> None:
+        """Hand over what only asyncua could decode; a keep-alive is the most of it."""
+        notifications = result.NotificationMessage.NotificationData
+        inbox = self._inboxes.get(result.SubscriptionId)
+        if notifications:
+            self.counters["fallbacks"] += 1
+            self._acknowledge(result.SubscriptionId, result.NotificationMessage.SequenceNumber)
+        if inbox is not None:
+            inbox.hear(result.SubscriptionId)
+            inbox.take_in(notifications or ())
 
-class Inbox:
-    """Collects one subscription's changes until they are taken; client handles index the points."""
-
-    def __init__(self, points: Sequence[Point], states: frozenset[int] = frozenset()) -> None:
-        self._points = points
-        self._states = states
-        self._builder = BatchBuilder()
-        self._arrived = anyio.Event()
-        self._full = anyio.Event()
-        self._room = anyio.Event()
-        self._flushed = 0.0
-        self._heard = anyio.current_time()
-        self.fault = ""
-        """Why the link is lost; empty as long as it is not."""
-        self.overflows = 0
-        """Changes that say the server's queue dropped values before them."""
-
-    async def deliver(self, result: ua.PublishResult) -> None:
-        """Take in a publish result; wait for room, which keeps the next publish request from being sent."""
-        self._heard = anyio.current_time()
-        for notification in result.NotificationMessage.NotificationData or ():
-            if isinstance(notification, Publication):
-                self._add(notification.changes)
-            elif isinstance(notification, ua.DataChangeNotification):
-                self._add([change_of(item.ClientHandle, item.Value) for item in notification.MonitoredItems or ()])
-            elif isinstance(notification, ua.StatusChangeNotification):
-                self.fail(f"ended the subscription: {notification.Status.name}")
-        self._arrived.set()
-        while len(self._builder) >= FLUSH_READINGS and not self.fault:
-            self._full.set()
-            await self._room.wait()
-
-    def _add(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            handle, _, status, time_us = change
-            if not 0 <= handle < len(self._points):
-                self.fail(f"published for a monitored item that we did not create ({handle})")
-                return
-            self.overflows += lost_values(status)
-            point = self._points[handle]
-            value, quality = fitted(change, is_text=point.is_text)
-            if handle in self._states and isinstance(value, str):
-                value = execution_word(value)
-            self._builder.add(point.number, time_us or to_us(now()), value, quality)
-
-    def add_bad(self, handles: Mapping[int, int]) -> None:
-        """Say of refused points why they cannot be read: handle to status code."""
-        time_us = to_us(now())
-        for handle, quality in handles.items():
-            self._builder.add(self._points[handle].number, time_us, None, quality)
-        self._arrived.set()
-
-    def fail(self, state: str) -> None:
-        """Note that the link is lost and wake whoever waits."""
-        self.fault = self.fault or state
-        self._arrived.set()
-        self._full.set()
-        self._room.set()
-
-    async def take(self, silence_s: float) -> Batch:
-        """Wait for changes and hand them over; empty after a keep-alive, a loss or silence, which `fault` tells."""
-        if not len(self._builder):
-            # At least a second, for an event loop that was busy elsewhere has not yet delivered what came.
-            with anyio.move_on_after(max(self._heard + silence_s - anyio.current_time(), 1)):
-                await self._arrived.wait()
-        if not self._arrived.is_set():
-            self.fail(f"was silent for {silence_s:g} s")
-        if not self.fault:
-            with anyio.move_on_at(self._flushed + FLUSH_S):
-                await self._full.wait()
-        batch = self._builder.take()
-        self._flushed = anyio.current_time()
-        if len(batch):
-            self._heard = self._flushed
-        if not self.fault:
-            self._arrived, self._full = anyio.Event(), anyio.Event()
-            self._room.set()
-            self._room = anyio.Event()
-        return batch
+    def _acknowledge(self, subscription: int, sequence: int) -> None:
+        """Acknowledge a notification and count those that are missing before it (Part 4, 5.14.1.1)."""
+        self._acks.append(ua.SubscriptionAcknowledgement(SubscriptionId=subscription, SequenceNumber=sequence))
+        last = self._sequences.get(subscription)
+        if last is not None:
+            missing = (sequence - (last % _LAST_SEQUENCE + 1)) % _LAST_SEQUENCE
+            if 0 < missing < _LAST_SEQUENCE // 2:
+                self.counters["missing_notifications"] += missing
+        self._sequences[subscription] = sequence

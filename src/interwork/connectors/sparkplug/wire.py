@@ -1,26 +1,23 @@
-"""Sparkplug B payloads to metrics and back: message types built at run time, topics, host state. Pure.
+"""Sparkplug B payloads to metrics and back: message types built at run time. Pure.
 
 Field numbers and data type codes are those of the Sparkplug 3.0 specification, chapter 6.4; nothing is generated
-from others' files. A payload that is none raises MalformedPayload; a metric whose value does not fit its data type
-gets a bad quality.
+from others' files. A payload that is none raises MalformedPayload; what its metrics say is for `values` to judge.
 """
 
-import json
-import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from interwork.connectors import BAD, BAD_DECODING, BAD_TYPE
+from interwork.connectors import BAD
 from interwork.connectors.naming import unit_code
-from interwork.core.clock import from_us, rfc3339
 from interwork.core.errors import MachineUnreachable
-from interwork.core.resource import BAD_NO_COMMUNICATION, BAD_NO_DATA, GOOD
+from interwork.core.resource import BAD_NO_COMMUNICATION, GOOD
 
-NAMESPACE = "spBv1.0"
 REBIRTH = "Node Control/Rebirth"
+BD_SEQ = "bdSeq"
 MAX_PAYLOAD = 16 * 1024 * 1024
 """Most octets of one payload; a birth of 100,000 metrics takes some 6 MB."""
 
@@ -28,13 +25,10 @@ _LAST_MS = 253_402_300_799_000
 """The last millisecond of the year 9999; a later stamp is none."""
 _DEEPEST = 8
 """How deep templates may hold templates."""
-_BITS = {1: 8, 2: 16, 3: 32, 4: 64, 5: 8, 6: 16, 7: 32, 8: 64}
-"""Widths of the integer data types: 1 to 4 signed, 5 to 8 unsigned (6.4.16)."""
-_FLOAT, _DOUBLE, _BOOLEAN, _DATETIME = 9, 10, 11, 13
-_TEXTS = frozenset({12, 14, 15})
 _QUALITIES = {192: GOOD, 500: BAD_NO_COMMUNICATION, 0: BAD}
 """The property Quality (6.4.12)."""
 _UNIT_KEYS = ("engunit", "engunits", "engineeringunits", "unit", "units", "uom")
+_INT32, _STRING = 3, 12
 
 
 class MalformedPayload(MachineUnreachable):
@@ -49,8 +43,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     datatype: int = 0
     time_us: int = 0
     """0 = neither metric nor payload carry a time stamp."""
-    raw: float | int | bool | str | None = None
-    is_scalar: bool = True
+    raw: Any = None
+    """What the value field holds: a number, a text, octets, or a data set's message; None where there is none."""
     is_null: bool = False
     is_historical: bool = False
     quality: int = GOOD
@@ -60,10 +54,35 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoded message."""
+    """A decoded message; its metrics are read when somebody wants them."""
 
     seq: int | None
-    metrics: tuple[Metric, ...]
+    time_us: int
+    octets: int
+    sent: Any
+    """The metrics as protobuf holds them."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Read all metrics; raise MalformedPayload."""
+        return tuple(read_metric(one, self.time_us) for one in self.sent)
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric to be sent; without a name in data, without a data type where the birth told it."""
+
+    name: str = ""
+    alias: int | None = None
+    datatype: int = 0
+    field: str = ""
+    """The value's field, of `values.encoded`; empty = is_null."""
+    value: Any = None
+    time_ms: int = 0
+    unit: str = ""
+    quality: int | None = None
+    """The property Quality; None = not sent, which means good."""
+    is_historical: bool = False
+    has_datatype: bool = True
 
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -82,14 +101,18 @@ _SCHEMA = {
     "PropertyValue": "1 type uint32,2 is_null bool,3 int_value uint32?,4 long_value uint64?,5 float_value float?,"
     "6 double_value double?,7 boolean_value bool?,8 string_value string?",
     "PropertySet": "1 keys string*,2 values PropertyValue*",
+    "Cell": "1 int_value uint32?,2 long_value uint64?,3 float_value float?,4 double_value double?,"
+    "5 boolean_value bool?,6 string_value string?",
+    "Row": "1 elements Cell*",
+    "DataSet": "1 num_of_columns uint64,2 columns string*,3 types uint32*,4 rows Row*",
     "Template": "2 metrics Metric*,4 template_ref string,5 is_definition bool",
     "Metric": "1 name string,2 alias uint64,3 timestamp uint64,4 datatype uint32,5 is_historical bool,"
     "6 is_transient bool,7 is_null bool,9 properties PropertySet,10 int_value uint32?,11 long_value uint64?,"
     "12 float_value float?,13 double_value double?,14 boolean_value bool?,15 string_value string?,"
-    "16 bytes_value bytes?,18 template_value Template?",
+    "16 bytes_value bytes?,17 dataset_value DataSet?,18 template_value Template?",
     "Payload": "1 timestamp uint64,2 metrics Metric*,3 seq uint64,4 uuid string,5 body bytes",
 }
-"""What is not listed (data sets, meta data, extensions) is skipped by protobuf as an unknown field."""
+"""What is not listed (meta data, template parameters, extensions) is skipped by protobuf as an unknown field."""
 
 
 def _payload_class() -> Any:  # noqa: ANN401 - protobuf makes the class at run time
@@ -122,37 +145,40 @@ def decode(content: bytes) -> Payload:
     message = _PayloadMessage()
     try:
         message.ParseFromString(content)
-        stamp = _time_us(message.timestamp)
-        return Payload(
-            seq=message.seq if message.HasField("seq") and message.seq < 256 else None,
-            metrics=tuple(_metric(metric, stamp, 0) for metric in message.metrics),
-        )
     except (DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedPayload(f"A Sparkplug payload cannot be decoded: {str(fault)[:120]}.") from fault
+    return Payload(
+        seq=message.seq if message.HasField("seq") and message.seq < 256 else None,
+        time_us=stamp_us(message.timestamp),
+        octets=len(content),
+        sent=message.metrics,
+    )
 
 
-def _time_us(milliseconds: int) -> int:
+def stamp_us(milliseconds: int) -> int:
+    """Turn a time stamp into microseconds; 0 for one that is none."""
     return milliseconds * 1000 if 0 < milliseconds <= _LAST_MS else 0
 
 
-def _metric(sent: Any, stamp: int, depth: int) -> Metric:  # noqa: ANN401 - protobuf makes the class at run time
+def read_metric(sent: Any, stamp: int, depth: int = 0) -> Metric:  # noqa: ANN401 - protobuf makes the class at run time
+    """Read one metric; `stamp` is its payload's time. Raise MalformedPayload for a name that is no text."""
     field = sent.WhichOneof("value")
     members: tuple[Metric, ...] = ()
-    if field == "template_value" and not sent.template_value.is_definition and depth < _DEEPEST:
-        members = tuple(_metric(member, stamp, depth + 1) for member in sent.template_value.metrics)
-    unit, quality = _properties(sent) if sent.HasField("properties") else ("", GOOD)
     raw = getattr(sent, field) if field else None
+    if field == "template_value":
+        raw = None
+        if not sent.template_value.is_definition and depth < _DEEPEST:
+            members = tuple(read_metric(member, stamp, depth + 1) for member in sent.template_value.metrics)
+    unit, quality = _properties(sent) if sent.HasField("properties") else ("", GOOD)
     # protobuf hands out the octets of a string that is not UTF-8, as those of a field of type bytes.
-    is_scalar = sent.is_null if field is None else isinstance(raw, str | int | float)
     if isinstance(sent.name, bytes):
         raise MalformedPayload("A Sparkplug payload has a metric whose name is not UTF-8.")
     return Metric(
         name=sent.name,
         alias=sent.alias if sent.HasField("alias") else None,
         datatype=sent.datatype,
-        time_us=_time_us(sent.timestamp) or stamp,
-        raw=raw if is_scalar else None,
-        is_scalar=is_scalar,
+        time_us=stamp_us(sent.timestamp) or stamp,
+        raw=raw,
         is_null=sent.is_null,
         is_historical=sent.is_historical,
         quality=quality,
@@ -173,80 +199,34 @@ def _properties(sent: Any) -> tuple[str, int]:  # noqa: ANN401 - protobuf makes 
     return unit, quality
 
 
-def is_text(datatype: int) -> bool:
-    """Tell whether a data type is carried as a text."""
-    return datatype in _TEXTS or datatype == _DATETIME
-
-
-def is_number(datatype: int) -> bool:
-    """Tell whether a data type is carried as a number."""
-    return datatype in _BITS or datatype in (_FLOAT, _DOUBLE, _BOOLEAN)
-
-
-def guessed_datatype(metric: Metric) -> int:
-    """Guess the data type of a birth that leaves it out, from the field its value came in."""
-    kinds = {bool: _BOOLEAN, str: 12, int: 4, float: _DOUBLE}
-    return kinds.get(type(metric.raw), 0)
-
-
-def value_of(metric: Metric, datatype: int) -> tuple[float | str | None, int]:
-    """Turn a metric into value and quality by the data type of its birth; never raises on what may be sent."""
-    if metric.is_null:
-        return None, BAD_NO_DATA
-    raw = metric.raw
-    if not metric.is_scalar or raw is None:
-        return None, BAD_TYPE
-    if datatype in _TEXTS:
-        return (raw, metric.quality) if isinstance(raw, str) else (None, BAD_TYPE)
-    if isinstance(raw, str):
-        return None, BAD_TYPE
-    if datatype == _DATETIME:
-        time_us = _time_us(int(raw)) if isinstance(raw, int) else 0
-        return (rfc3339(from_us(time_us)), metric.quality) if time_us else (None, BAD_DECODING)
-    if datatype in _BITS:
-        return (float(_integer(raw, datatype)), metric.quality) if isinstance(raw, int) else (None, BAD_TYPE)
-    if not is_number(datatype):
-        return None, BAD_TYPE
-    number = float(raw)
-    return (number, metric.quality) if math.isfinite(number) else (None, BAD_NO_DATA)
-
-
-def _integer(raw: int, datatype: int) -> int:
-    """Read an integer of the data type's width; signed ones travel as two's complement in unsigned fields."""
-    bits = _BITS[datatype]
-    number = int(raw) & (1 << bits) - 1
-    return number - (1 << bits) if datatype <= 4 and number >> bits - 1 else number
-
-
-def encode_rebirth(time_ms: int) -> bytes:
-    """Write the node command that asks an edge node for its births (no seq, 6.4.23)."""
+def encode(metrics: Iterable[Send], *, time_ms: int, seq: int | None) -> bytes:
+    """Write a payload; `seq` None for a death by will and for commands (6.4.23)."""
     message = _PayloadMessage(timestamp=time_ms)
-    message.metrics.add(name=REBIRTH, timestamp=time_ms, datatype=_BOOLEAN, boolean_value=True)
+    if seq is not None:
+        message.seq = seq
+    for one in metrics:
+        _write_metric(message.metrics.add(), one, time_ms)
     content: bytes = message.SerializeToString()
     return content
 
 
-def encode_state(*, is_online: bool, time_ms: int) -> bytes:
-    """Write a host application's STATE payload (6.4.27)."""
-    return json.dumps({"online": is_online, "timestamp": time_ms}).encode()
-
-
-class _State(msgspec.Struct, frozen=True):
-    online: bool
-    timestamp: int = 0
-
-
-def says_offline(content: bytes) -> bool:
-    """Tell whether a STATE payload says that the host is offline; what cannot be read says nothing."""
-    try:
-        return not msgspec.json.decode(content, type=_State).online
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return False
-
-
-def parse_topic(topic: str, group: str, edge: str) -> tuple[str, str]:
-    """Read message type and device from `spBv1.0/group/TYPE/node[/device]`; empty type for any other node's topic."""
-    parts = topic.split("/")
-    if len(parts) not in (4, 5) or (parts[0], parts[1], parts[3]) != (NAMESPACE, group, edge):
-        return "", ""
-    return parts[2], parts[4] if len(parts) == 5 else ""
+def _write_metric(sent: Any, one: Send, time_ms: int) -> None:  # noqa: ANN401 - protobuf makes the class at run time
+    if one.name:
+        sent.name = one.name
+    if one.alias is not None:
+        sent.alias = one.alias
+    sent.timestamp = one.time_ms or time_ms
+    if one.has_datatype:
+        sent.datatype = one.datatype
+    if one.is_historical:
+        sent.is_historical = True
+    if one.field:
+        setattr(sent, one.field, one.value)
+    else:
+        sent.is_null = True
+    if one.unit:
+        sent.properties.keys.append("engUnit")
+        sent.properties.values.add(type=_STRING, string_value=one.unit)
+    if one.quality is not None:
+        sent.properties.keys.append("Quality")
+        sent.properties.values.add(type=_INT32, int_value=one.quality)

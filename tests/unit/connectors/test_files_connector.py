@@ -1,0 +1,194 @@
+"""Watched files: what grows, what is replaced, what is broken, and the real tables people have."""
+
+import os
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interwork.connectors import BAD_TYPE, Point
+from interwork.connectors.files import FilesConnector
+from interwork.connectors.files.source import Source
+from interwork.connectors.files.table import Shape, cell_reading, found_in
+from interwork.core.errors import BadInput, InterworkError, MachineUnreachable
+from interwork.core.resource import BAD_NO_DATA, GOOD, Meaning
+
+SHARED = Path(os.environ.get("INTERWORK_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+HEAD = "time,Spindle speed [rpm],Execution\n"
+ROWS = "2026-01-05T08:00:00Z,1200,running\n2026-01-05T08:00:01Z,,idle\n"
+
+
+def connector(path, **options):
+    return FilesConnector(f"file://{path}", {"interval_s": 0.05, **options})
+
+
+POINTS = [
+    Point(number=1, address="Spindle speed [rpm]"),
+    Point(number=2, address="Execution", is_text=True),
+]
+
+
+async def taken(reader, points, count):
+    """Collect (signal, seconds, value or text, quality) until there are so many."""
+    got = []
+    with anyio.fail_after(10):
+        async with aclosing(reader.readings(points)) as batches:
+            while len(got) < count:
+                got += rows_of(await anext(batches))
+    return got
+
+
+def rows_of(batch):
+    texts = batch.text or [None] * len(batch)
+    columns = zip(batch.signal, batch.time_us, batch.value, texts, batch.quality, strict=True)
+    return [(signal, time_us // 1_000_000, text or value, quality) for signal, time_us, value, text, quality in columns]
+
+
+async def test_headings_become_signals_with_units_and_meanings(tmp_path):
+    (tmp_path / "a.csv").write_text(HEAD + ROWS)
+    async with connector(tmp_path / "*.csv") as reader:
+        speed, execution = await reader.browse()
+    assert (speed.name, speed.unit, speed.meaning) == ("Spindle speed", "{rpm}", Meaning.SPINDLE_SPEED)
+    assert (execution.is_text, execution.meaning) == (True, Meaning.EXECUTION)
+
+
+async def test_what_the_file_holds_comes_first_and_an_empty_cell_is_no_data(tmp_path):
+    (tmp_path / "a.csv").write_text(HEAD + ROWS)
+    async with connector(tmp_path / "*.csv") as reader:
+        got = await taken(reader, POINTS, 4)
+    start = 1_767_600_000
+    assert got[0] == (1, start, 1200.0, GOOD)
+    assert got[1] == (2, start, "ACTIVE", GOOD)
+    assert (got[2][1], got[2][3]) == (start + 1, BAD_NO_DATA)
+
+
+async def test_a_line_without_its_end_waits_for_it(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + "2026-01-05T08:00:00Z,1,idle\n2026-01-05T08:00:01Z,2")
+    async with connector(file) as reader, aclosing(reader.readings(POINTS[:1])) as batches:
+        with anyio.fail_after(10):
+            assert [row[2] for row in rows_of(await anext(batches))] == [1.0]
+            with file.open("a") as more:
+                more.write("2,idle\n2026-01-05T08:00:02Z,3,idle\n")
+            assert [row[2] for row in rows_of(await anext(batches))] == [22.0, 3.0]
+
+
+async def test_a_file_that_was_replaced_is_read_from_its_beginning_and_a_new_one_is_found(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + ROWS)
+    async with connector(tmp_path / "*.csv") as reader, aclosing(reader.readings(POINTS[:1])) as batches:
+        with anyio.fail_after(10):
+            await anext(batches)
+            file.unlink()
+            file.write_text(HEAD + "2026-01-05T09:00:00Z,7,idle\n")
+            assert rows_of(await anext(batches))[0][2] == 7.0
+            (tmp_path / "b.csv").write_text(HEAD + "2026-01-05T10:00:00Z,8,idle\n")
+            assert rows_of(await anext(batches))[0][2] == 8.0
+
+
+async def test_from_the_end_only_what_is_added_is_taken(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + ROWS)
+    async with connector(file, **{"from": "end"}) as reader, aclosing(reader.readings(POINTS[:1])) as batches:
+        with file.open("a") as more:
+            more.write("2026-01-05T08:00:09Z,9,idle\n")
+        with anyio.fail_after(10):
+            assert [row[2] for row in rows_of(await anext(batches))] == [9.0]
+
+
+async def test_rows_that_are_none_are_counted_and_stop_nothing(tmp_path):
+    broken = "yesterday,5,idle\n2026-01-05T08:00:01Z,5\n2026-01-05T08:00:02Z,fast,idle\n2026-01-05T08:00:03Z,6,idle\n"
+    (tmp_path / "a.csv").write_text(HEAD + broken)
+    async with connector(tmp_path / "*.csv") as reader:
+        got = await taken(reader, POINTS[:1], 2)
+        assert dict(reader.counters) == {"mistimed": 1, "malformed": 1}
+    assert [quality for _, _, _, quality in got] == [BAD_TYPE, GOOD]
+
+
+async def test_json_lines_and_parquet_are_read_as_csv_is(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"ts": 1767600000, "speed": 5, "ok": true}\nnonsense\n{"ts": 1767600001, "speed": 6}\n'
+    )
+    moments = pa.array([1_767_600_002_000_000], pa.timestamp("us"))
+    pq.write_table(pa.table({"ts": moments, "speed": [7.0]}), tmp_path / "b.parquet")
+    async with connector(tmp_path / "*") as reader:
+        assert {one.name for one in await reader.browse()} == {"speed", "ok"}
+        got = await taken(reader, [Point(number=1, address="speed")], 3)
+        assert reader.counters["malformed"] == 1
+    assert [(row[1] - 1_767_600_000, row[2]) for row in got] == [(0, 5.0), (1, 6.0), (2, 7.0)]
+
+
+async def test_a_long_table_names_its_signals_in_a_column(tmp_path):
+    (tmp_path / "a.csv").write_text("when;tag;reading\n2026-01-05 08:00;oil;1,5\n2026-01-05 08:00;air;2,5\n")
+    options = {"time": "when", "signal": "tag", "value": "reading", "decimal": ","}
+    async with connector(tmp_path / "a.csv", **options) as reader:
+        found = await reader.browse()
+        got = await taken(reader, [Point(number=4, address="air")], 1)
+    assert [one.address for one in found] == ["oil", "air"]
+    assert got[0][2] == 2.5
+
+
+@pytest.mark.parametrize("endpoint", ["file://", "file:///", "file://host/a.csv", "file:///a*/b.csv", "file:relative"])
+def test_an_endpoint_that_names_no_files_is_bad_input(endpoint):
+    with pytest.raises(BadInput):
+        FilesConnector(endpoint, {})
+
+
+async def test_a_folder_that_is_not_there_and_one_without_tables_say_so(tmp_path):
+    with pytest.raises(MachineUnreachable, match="is no folder"):
+        await connector(tmp_path / "none" / "*.csv").__aenter__()
+    (tmp_path / "a.csv").write_text("no time here,x\n1,2\n")
+    async with connector(tmp_path / "*.csv") as reader:
+        with pytest.raises(MachineUnreachable, match=r"a\.csv: No column of no time here, x is a time"):
+            await reader.browse()
+
+
+@given(st.one_of(st.text(), st.floats(), st.integers(), st.booleans(), st.none(), st.lists(st.text())), st.booleans())
+def test_no_cell_whatever_it_holds_raises(cell, is_text):
+    value, _ = cell_reading(cell, is_text=is_text)
+    assert value is None or isinstance(value, str if is_text else float)
+
+
+@given(st.binary(max_size=400))
+def test_no_file_whatever_it_holds_crashes(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("any")
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        (folder / f"a{suffix}").write_bytes(content)
+        try:
+            rows, columns = Source(folder / f"a{suffix}", Shape()).sample(50)
+            found_in(rows, columns, Shape())
+        except InterworkError:
+            continue
+
+
+@pytest.mark.skipif(not (SHARED / "plant").exists(), reason="the plant's real tables are not on this machine")
+async def test_a_years_steel_works_energy_is_read_whole():
+    table = SHARED / "plant" / "steel-energy" / "Steel_industry_data.csv"
+    async with connector(table) as reader:
+        with pytest.raises(MachineUnreachable, match=r"'1/1/2018 0:15' in the column date is no time that is known"):
+            await reader.browse()
+    async with connector(table, time_format="%d/%m/%Y %H:%M", zone="Asia/Seoul") as reader:
+        assert "Usage_kWh" in {one.name for one in await reader.browse()}
+        got = await taken(reader, [Point(number=1, address="Usage_kWh")], 35_040)
+    assert (got[0][1:], sum(row[2] for row in got)) == ((1_514_733_300, 3.17, GOOD), pytest.approx(959_637.0, abs=1))
+    assert not reader.counters
+
+
+async def test_a_time_in_a_zone_is_the_moment_it_was_there(tmp_path):
+    (tmp_path / "a.csv").write_text("time,x\n2026-07-01 08:00,1\n2026-01-01 08:00,2\n")
+    async with connector(tmp_path / "a.csv", zone="Europe/Berlin") as reader:
+        got = await taken(reader, [Point(number=1, address="x")], 2)
+    assert [row[1] % 86_400 // 3600 for row in got] == [6, 7]
+
+
+@pytest.mark.parametrize(
+    "options", [{"zone": "Mars/Base"}, {"time_format": "yesterday"}, {"signal": "x"}, {"from": "x"}]
+)
+def test_an_option_that_is_none_is_bad_input(tmp_path, options):
+    with pytest.raises(BadInput):
+        connector(tmp_path / "a.csv", **options)
