@@ -18,7 +18,7 @@ from interwork.core.event import Tag
 from interwork.core.organisation import Account, Membership, MembershipState, Organisation, Setting
 from interwork.core.settings import Settings
 from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient
-from interwork.flows import crawl, ingest, make_part
+from interwork.flows import crawl, designing, ingest, make_part, operate, republish, write_back
 from interwork.flows.fulfil import perform
 from interwork.flows.fulfil.provide import answer
 from interwork.flows.node import Node as Parts
@@ -60,8 +60,13 @@ class Node(Parts):
             tasks.start_soon(self.federation.run)
             tasks.start_soon(self.historian.run)
             tasks.start_soon(ingest.work, self)
+            tasks.start_soon(write_back.work, self)
+            tasks.start_soon(operate.work, self)
             tasks.start_soon(perform.work, self)
             tasks.start_soon(make_part.work, self)
+            tasks.start_soon(designing.work, self)
+            if self.settings.sparkplug_edge:
+                tasks.start_soon(republish.work, self)
             if "portal" in self.settings.roles:
                 tasks.start_soon(crawl.work, self)
             if self.has_institute:

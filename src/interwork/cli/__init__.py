@@ -11,7 +11,21 @@ from collections.abc import Sequence
 import msgspec
 
 from interwork import __version__
-from interwork.cli import demo, local, making, remote
+from interwork.cli import (
+    bench,
+    blueprint,
+    demo,
+    designs,
+    edge,
+    keeping,
+    local,
+    machines,
+    making,
+    plant,
+    remote,
+    trust,
+    writing,
+)
 from interwork.core.errors import InterworkError
 from interwork.simulate import arguments as simulate
 
@@ -33,8 +47,17 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     local.add(verbs)
     remote.add(verbs)
+    machines.add(verbs)
+    writing.add(verbs)
+    trust.add(verbs)
+    blueprint.add(verbs)
+    edge.add(verbs)
+    keeping.add(verbs)
+    designs.add(verbs)
     making.add(verbs)
+    plant.add(verbs)
     demo.add(verbs)
+    bench.add(verbs)
     simulated = verbs.add_parser(
         "simulate",
         help="start a SIMULATED machine, broker or operator (for trying things out)",

@@ -1,4 +1,4 @@
-"""Verbs that ask the running node: join, connect, publish, agreement, thread, run, fund, report."""
+"""Verbs that ask the running node: join, publish, agreement, thread, run, fund, report."""
 
 import argparse
 import tomllib
@@ -16,7 +16,6 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     join.add_argument("address", help="the institute's address, such as http://localhost:8700")
     join.add_argument("--tier", default="full", help="small, full, academic, partner (%(default)s)")
     join.set_defaults(run=join_institute)
-    _add_connect(verbs)
     publish = verbs.add_parser("publish", help="offer quotes and orders on your machines in the network's catalog")
     add_data(publish)
     publish.set_defaults(run=publish_capacity)
@@ -27,7 +26,7 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     way = thread.add_mutually_exclusive_group()
     way.add_argument("--forward", action="store_true", help="what came of it")
     way.add_argument("--backward", action="store_true", help="what it came from (the default)")
-    way.add_argument("--prov", action="store_true", help="the whole thread as PROV-JSON")
+    thread.add_argument("--prov", action="store_true", help="as PROV-JSON")
     thread.set_defaults(run=show_thread)
     _add_shop(verbs)
 
@@ -46,21 +45,6 @@ def _add_shop(verbs: Any) -> None:  # noqa: ANN401
     report = verbs.add_parser("report", help="the report: every figure with the number of records behind it")
     add_data(report)
     report.set_defaults(run=show_report)
-
-
-def _add_connect(verbs: Any) -> None:  # noqa: ANN401
-    connect = verbs.add_parser(
-        "connect",
-        help="connect a machine of any vendor",
-        description="Endpoints: opc.tcp://host:4840 · mqtt://host:1883/group/edge/device (Sparkplug B) · "
-        "mtconnect://host:5000/device · modbus://host:502?unit=1 (with a register map in the profile)",
-    )
-    add_data(connect)
-    connect.add_argument("endpoint", help="where the machine answers; `none` for an unconnected device")
-    connect.add_argument("--name", help="what you call it (default: the profile's name, or the endpoint)")
-    connect.add_argument("--profile", type=Path, help="TOML: maker, capabilities, rates, registers, power")
-    connect.add_argument("--probe", action="store_true", help="only show what the machine has")
-    connect.set_defaults(run=connect_machine)
 
 
 def _add_agreement(verbs: Any) -> None:  # noqa: ANN401
@@ -89,29 +73,6 @@ def join_institute(arguments: argparse.Namespace) -> int:
         show(member)
     else:
         print(f"{member['organisation_name']}: {member['state']} in tier «{member['tier']}». {member['reason']}")
-    return 0
-
-
-def connect_machine(arguments: argparse.Namespace) -> int:
-    """Connect or probe a machine."""
-    body = read_toml(arguments.profile)
-    body["endpoint"] = "" if arguments.endpoint == "none" else arguments.endpoint
-    body["name"] = arguments.name or body.get("name") or body["endpoint"]
-    remote = Remote(arguments.data)
-    if arguments.probe:
-        found = remote.post("/api/probe", body)
-        if arguments.json:
-            show(found)
-        for one in [] if arguments.json else found:
-            print(f"{one['name']:<28} {one['meaning']:<16} {one['unit']:<8} {one['address']}")
-        return 0
-    made = remote.post("/api/connect", body)
-    if arguments.json:
-        show(made)
-        return 0
-    print(f"{made['resource']['name']}: {len(made['signals'])} signals. {made['blueprint']['forecast']}")
-    for one in made["signals"]:
-        print(f"  {one['name']:<28} {one['meaning']:<16} {one['unit']}")
     return 0
 
 
@@ -162,16 +123,16 @@ def handle_agreement(arguments: argparse.Namespace) -> int:
 
 def show_thread(arguments: argparse.Namespace) -> int:
     """Show the thread."""
-    remote = Remote(arguments.data)
-    if arguments.prov:
-        show(remote.get("/api/thread", form="prov"))
-        return 0
-    held = remote.get("/api/thread")
-    nodes, edges = {one["id"]: one for one in held["nodes"]}, held["edges"]
+    asked = {"way": "forward" if arguments.forward else "backward"}
     if arguments.id:
-        nodes, edges = _traced(nodes, edges, arguments.id, is_forward=arguments.forward)
+        asked["node"] = arguments.id
+    if arguments.prov:
+        show(Remote(arguments.data).get("/api/thread", form="prov", **asked))
+        return 0
+    held = Remote(arguments.data).get("/api/thread", **asked)
+    nodes, edges = {one["id"]: one for one in held["nodes"]}, held["edges"]
     if arguments.json:
-        show({"nodes": list(nodes.values()), "edges": edges})
+        show(held)
         return 0
     for one in sorted(nodes.values(), key=lambda each: str(each["at"])):
         holder = f"  (held by {one['holder']})" if one["holder"] else ""
@@ -179,24 +140,9 @@ def show_thread(arguments: argparse.Namespace) -> int:
         for edge in edges:
             if edge["source"] == one["id"] and edge["target"] in nodes:
                 print(f"{'':<15}{edge['kind']} → {nodes[edge['target']]['label']}")
+    if held["is_cut"]:
+        print(f"These are the nearest {len(nodes)}; there are more.")
     return 0
-
-
-def _traced(
-    nodes: dict[str, Any], edges: list[dict[str, Any]], start: str, *, is_forward: bool
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    if start not in nodes:
-        raise BadInput(f"{start} is not on the thread.", remedy="`interwork thread` lists what is.")
-    here, there = ("source", "target") if is_forward else ("target", "source")
-    reached, waiting = {start}, [start]
-    while waiting:
-        current = waiting.pop()
-        for edge in edges:
-            if edge[here] == current and edge[there] not in reached:
-                reached.add(edge[there])
-                waiting.append(edge[there])
-    kept = [edge for edge in edges if edge["source"] in reached and edge["target"] in reached]
-    return {key: value for key, value in nodes.items() if key in reached}, kept
 
 
 def handle_run(arguments: argparse.Namespace) -> int:

@@ -5,50 +5,24 @@ from enum import StrEnum
 
 import msgspec
 
-
-class Hole(msgspec.Struct, frozen=True, kw_only=True):
-    """A round hole: diameter, depth, axis direction and a point on the axis, in mm."""
-
-    diameter_mm: float
-    depth_mm: float
-    axis: tuple[float, float, float]
-    at: tuple[float, float, float]
-    is_through: bool
-
-
-class Geometry(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured on a revision: lengths in mm, areas in mm², volumes in mm³."""
-
-    analyser: str
-    """Name and version of what measured it."""
-    unit: str
-    bodies: int
-    box_mm: tuple[float, float, float]
-    volume_mm3: float
-    area_mm2: float
-    triangles: int
-    is_closed: bool
-    holes: tuple[Hole, ...] | None = None
-    """None = not recognised (a mesh has no faces to tell holes by)."""
-    setups: int = 1
-    """Fewest of the six directions ±X ±Y ±Z from which every machined face is reached."""
-    approaches: tuple[str, ...] = ()
-    """Those directions, such as `+Z`, the most useful first; empty = not measured."""
-    unreached_share: float = 0.0
-    """Share of the area that none of the six reaches."""
-    revolved_share: float = 0.0
-    """Share of the area, off-axis holes left out, that turns about one axis."""
-    revolved_axis: tuple[float, float, float] | None = None
-    revolved_at: tuple[float, float, float] | None = None
-    """A point on that axis."""
-    is_round: bool = False
-    """The envelope about that axis is a circle within 2 %."""
-    wall_mm: tuple[float, float] | None = None
-    """Thinnest and typical wall, by rays; None = not measured."""
-    sheet_share: float = 0.0
-    """Share of the area that has the typical wall within 5 %."""
-    notes: tuple[str, ...] = ()
-    """What was assumed, suspected or left out."""
+from interwork.core.part.plan import Estimate as Estimate
+from interwork.core.part.plan import Finding as Finding
+from interwork.core.part.plan import InspectionItem as InspectionItem
+from interwork.core.part.plan import Operation as Operation
+from interwork.core.part.plan import PlanTemplate as PlanTemplate
+from interwork.core.part.plan import PlanTime as PlanTime
+from interwork.core.part.plan import ProcessPlan as ProcessPlan
+from interwork.core.part.plan import Requirement as Requirement
+from interwork.core.part.plan import TemplateStep as TemplateStep
+from interwork.core.part.shape import Attachment as Attachment
+from interwork.core.part.shape import BodyFacts as BodyFacts
+from interwork.core.part.shape import Characteristic as Characteristic
+from interwork.core.part.shape import FlatPattern as FlatPattern
+from interwork.core.part.shape import Geometry as Geometry
+from interwork.core.part.shape import Hole as Hole
+from interwork.core.part.shape import Printing as Printing
+from interwork.core.part.shape import Shape as Shape
+from interwork.core.part.shape import Signature as Signature
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,54 +50,126 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     view_digest: str = ""
     """The GLB for the viewer."""
     parent: str = ""
+    manifest: str = ""
+    """Digest of the manifest: canonical JSON over parents, files and characteristics (a Merkle node)."""
+    characteristics: tuple[Characteristic, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
-class Requirement(msgspec.Struct, frozen=True, kw_only=True):
-    """One typed condition an operation sets: `name` is a field of Capability or Need."""
-
-    name: str
-    """`process`, `material`, `envelope_mm`, `tolerance_mm`, `axes`, `mass_kg`, `certificate`."""
-    value: str | float | tuple[float, float, float]
-    source: str = ""
-    """Where it comes from: measured on the geometry, typed by a person, or a default."""
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a process plan (ISA-95 operation segment): what it demands, not who does it."""
+class MeasuredFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one analyser version found in one file; measured once, whoever asks."""
 
     id: str
-    name: str
-    process: str
-    after: tuple[str, ...] = ()
-    """Ids of the operations before it."""
-    requirements: tuple[Requirement, ...] = ()
-    removal_mm3: float = 0.0
-    """Material to remove per part."""
-    machining_s: float = 0.0
-    """Likely time per part on the reference machine, without handling."""
-    machining_low_s: float = 0.0
-    machining_high_s: float = 0.0
-    basis: str = ""
-    """How the time was estimated."""
+    """Derived from the digest and the analyser."""
+    digest: str
+    analyser: str
+    media_type: str
+    geometry: Geometry
+    view_digest: str
+    characteristics: tuple[Characteristic, ...] = ()
+    at: datetime
 
 
-class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a revision is made: operations with precedence and required capability."""
+class StudyState(StrEnum):
+    """Where an analysis stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """One analysis of a file that somebody asked for: its progress, and what came of it."""
 
     id: str
-    revision: str
-    process_class: str
-    """`milled`, `turned`, `sheet` or `printed`."""
-    reasons: tuple[str, ...]
-    material: str
-    quantity: int
-    stock_mm: tuple[float, float, float]
-    part_mass_kg: float
-    stock_mass_kg: float
-    operations: tuple[Operation, ...]
-    findings: tuple[str, ...] = ()
-    """What may trouble the shop, with the rule and the number."""
+    file_name: str
+    digest: str
+    state: StudyState
+    stage: str = ""
+    progress: float = 0.0
+    revision: str = ""
+    message: str = ""
+    remedy: str = ""
+    asked_by: str = ""
     created_at: datetime
+    updated_at: datetime
+
+
+class Port(msgspec.Struct, frozen=True, kw_only=True):
+    """One named input or output of a model, with its unit."""
+
+    name: str
+    unit: str = "1"
+    """UCUM code."""
+    low: float | None = None
+    high: float | None = None
+    default: float | None = None
+    """Taken where an input is not given; None = it must be given."""
+    text: str = ""
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulation model published with its interface; the inside stays with whoever holds it."""
+
+    id: str
+    """Derived from the holder and the file's digest."""
+    name: str
+    kind: str
+    """`fmu` (FMI 2.0 or 3.0 co-simulation) or `python` (one function)."""
+    digest: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    step_s: float = 0.0
+    """Communication step; 0 = the model has no time."""
+    stop_s: float = 0.0
+    text: str = ""
+    signer: str
+    """The DID of whoever vouches for it."""
+    signature: str
+    """JWS over the digest by the signer's key."""
+    holder: str
+    """The DID of the node that holds and runs it."""
+    holder_name: str = ""
+    dataset: str = ""
+    """What it is offered as; empty = not offered."""
+    by: str = ""
+    at: datetime
+
+
+class ModelRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model gave at one or more points, bound to the model's digest, the inputs and the step."""
+
+    id: str
+    """Derived from the model and what was asked."""
+    model: str
+    model_name: str
+    model_digest: str
+    inputs: tuple[dict[str, float], ...]
+    """One per point, in the units of the model's ports."""
+    outputs: tuple[dict[str, float], ...]
+    units: dict[str, str]
+    """Unit of every input and output."""
+    step_s: float = 0.0
+    stop_s: float = 0.0
+    checked: int = 0
+    """How many of the points were run again at half the step."""
+    change: dict[str, float] = {}
+    """Largest relative change of each output when the step is halved."""
+    note: str = ""
+    """What that says, in words."""
+    digest: str
+    """SHA-256 over model digest, inputs, step and outputs: the same again gives the same."""
+    holder: str
+    signature: str = ""
+    """JWS over the digest by the holder's key."""
+    after: str = ""
+    """The run before it in a chain."""
+    times: int = 1
+    """How often it was computed with this very result."""
+    by: str = ""
+    at: datetime
 
 
 class EdgeKind(StrEnum):

@@ -18,6 +18,8 @@ class DatasetKind(StrEnum):
     """A design revision's file."""
     RECORD = "record"
     """A record: an award, a piece of evidence, a technology."""
+    MODEL = "model"
+    """The right to run a model; its inside never crosses."""
     MEMBERSHIP = "membership"
     """The right to apply for membership in an institute."""
 

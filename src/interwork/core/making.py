@@ -243,3 +243,164 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     seconds: float
     message: str
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that may be varied."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+    """UCUM code."""
+    step: float = 0.0
+    """0 = continuous; else only low + k · step is asked for."""
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """A linear limit on settings: sum of factor · setting is at most `most`."""
+
+    factors: dict[str, float]
+    most: float
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """A measured quantity that is to be small, or large, or near a target, and how much it counts."""
+
+    name: str
+    is_maximised: bool = False
+    best: float | None = None
+    """Desirability 1 is reached here; needed where there is more than one goal."""
+    worst: float | None = None
+    """Desirability 0 from here on; a measured value beyond it makes a trial unacceptable."""
+    weight: float = 1.0
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that were asked for, and what was measured; empty while it is awaited."""
+
+    number: int
+    settings: dict[str, float]
+    measured: dict[str, float] = {}
+    note: str = ""
+    run: str = ""
+    """The run whose inspection and energy told it; empty where a person typed it."""
+    at: datetime | None = None
+
+
+class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+    """One search for good settings, whole: what it is after and what was tried."""
+
+    id: str
+    title: str
+    parameters: tuple[Parameter, ...]
+    goals: tuple[Goal, ...]
+    limits: tuple[Limit, ...] = ()
+    first: int = 0
+    """How many trials are spread evenly before the process leads; 0 = twice the number of parameters, at least 4."""
+    seed: int = 1
+    trials: tuple[Trial, ...] = ()
+    process_plan: str = ""
+    """The plan whose settings are searched; empty = none in particular."""
+    by: str = ""
+    created_at: datetime | None = None
+    chosen: int = 0
+    """The trial whose settings were decided on; 0 = none yet."""
+    decision: str = ""
+    is_simulated: bool = False
+
+    @property
+    def pending(self) -> tuple[Trial, ...]:
+        """List what was asked for and not yet told."""
+        return tuple(one for one in self.trials if not one.measured)
+
+
+class MeasuredSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """One characteristic as it was measured on many parts, in the order of measuring."""
+
+    characteristic: str
+    name: str
+    kind: str
+    nominal: float | None = None
+    lower: float | None = None
+    """Limit of the value itself; None = there is none on this side."""
+    upper: float | None = None
+    unit: str = "mm"
+    parts: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+class QualityRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Inspection results as a file (QIF) brought them; the file itself is kept under its digest."""
+
+    id: str
+    """Derived from the file's digest: the same results twice are one record."""
+    digest: str
+    file_name: str
+    revision: str = ""
+    """The design revision that was measured, where somebody named it."""
+    product: str = ""
+    application: str = ""
+    series: tuple[MeasuredSeries, ...]
+    by: str
+    at: datetime
+
+
+class GaugeStudy(msgspec.Struct, frozen=True, kw_only=True):
+    """A crossed gauge study: every operator measures every part as often (AIAG MSA)."""
+
+    id: str
+    name: str
+    unit: str
+    tolerance: float | None = None
+    """Width of the tolerance the gauge is used for; None = not judged against one."""
+    readings: tuple[tuple[tuple[float, ...], ...], ...]
+    """Operator, part, repeat."""
+    by: str
+    at: datetime
+
+
+class NonconformanceState(StrEnum):
+    """How far a nonconformance is worked off (ISO 9001, 10.2)."""
+
+    OPEN = "open"
+    CONTAINED = "contained"
+    """What is affected is set apart."""
+    ANALYSED = "analysed"
+    """The cause is known."""
+    CORRECTED = "corrected"
+    """The corrective action is carried out."""
+    CLOSED = "closed"
+    """It was verified that the action works."""
+
+
+class NonconformanceStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of working it off."""
+
+    state: NonconformanceState
+    text: str
+    by: str
+    at: datetime
+
+
+class Nonconformance(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not as required, and the corrective action it led to."""
+
+    id: str
+    what: str
+    characteristic: str = ""
+    found_in: str = ""
+    """The quality record, inspection or run it was found in."""
+    revision: str = ""
+    part: str = ""
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    unit: str = ""
+    disposition: str = ""
+    """What becomes of the parts: `use-as-is`, `rework`, `repair`, `scrap` or `return`."""
+    cause: str = ""
+    action: str = ""
+    state: NonconformanceState
+    log: tuple[NonconformanceStep, ...]
+    at: datetime

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from interwork.core.blueprint import Blueprint as Blueprint
+from interwork.core.blueprint import Keeping, TrafficClass
 from interwork.core.organisation import Place
 
 
@@ -38,6 +40,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     axes: int | None = None
     max_mass_kg: float | None = None
     certificates: tuple[str, ...] = ()
+    limits: dict[str, float] = {}
+    """The shop's own limits for manufacturability, by the rules of the design craft, such as `min_wall_mm`."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """What the connector needs beside the endpoint (unit id, register map, device name)."""
     closed: tuple[tuple[datetime, datetime], ...] = ()
     """When it cannot be used."""
+    is_disabled: bool = False
+    """A person switched its connection off."""
 
 
 class Facet(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,25 +95,6 @@ class Facet(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     semantic_id: str
     values: dict[str, Any]
-
-
-class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
-    """The contract a device is admitted under: protocol, storage, power, traffic."""
-
-    id: str
-    resource: str
-    protocol: str
-    storage_bytes_per_day: float
-    storage_quota_bytes: float
-    retention_days: float
-    rated_power_kw: float
-    is_connected: bool
-    traffic_samples_per_s: float
-    burst_samples: int
-    forecast: str
-    """What was said at admission, in numbers."""
-    admitted_at: datetime
-    is_admitted: bool = True
 
 
 class Meaning(StrEnum):
@@ -146,6 +133,13 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     is_text: bool = False
     deadband: float = 0.0
     """Absolute change below which a reading is not kept; 0 keeps every change."""
+    keeping: Keeping = Keeping.DEADBAND
+    period_s: float = 1.0
+    """Length of a period where lowest, highest, mean and last are kept."""
+    priority: TrafficClass | None = None
+    """Said by a person; None = by its meaning."""
+    is_read: bool = True
+    """False for one that the person who connected the machine left out."""
 
 
 GOOD = 0x0000_0000
@@ -174,6 +168,8 @@ class Batch:
     value: "array[float]"
     quality: "array[int]"
     text: list[str | None] = field(default_factory=list)
+    is_historical: bool = False
+    """True where all are old news, sent after the fact: for the history, never for the live state."""
 
     def __len__(self) -> int:
         """Count the readings."""
@@ -215,10 +211,24 @@ class BatchBuilder:
         self._value.append(number)
         self._quality.append(quality)
 
-    def take(self) -> Batch:
+    def extend(self, signal: list[int], time_us: list[int], value: list[float]) -> None:
+        """Add good numbers in columns of one length: several times faster than one by one."""
+        if self._text:
+            self._text.extend([None] * len(signal))
+        self._signal.extend(signal)
+        self._time_us.extend(time_us)
+        self._value.extend(value)
+        self._quality.frombytes(bytes(self._quality.itemsize * len(signal)))
+
+    def take(self, *, is_historical: bool = False) -> Batch:
         """Hand over what was collected and start anew."""
         batch = Batch(
-            signal=self._signal, time_us=self._time_us, value=self._value, quality=self._quality, text=self._text
+            signal=self._signal,
+            time_us=self._time_us,
+            value=self._value,
+            quality=self._quality,
+            text=self._text,
+            is_historical=is_historical,
         )
         self._clear()
         return batch

@@ -74,6 +74,11 @@ def convert(value: float, source: str, target: str) -> float:
     return (value * factor + offset - other_offset) / other_factor
 
 
+def known_units() -> frozenset[str]:
+    """List the UCUM codes that convert."""
+    return frozenset(_SCALE)
+
+
 def symbol(code: str) -> str:
     """Tell how a unit is shown to people."""
     return SYMBOLS.get(code, code)

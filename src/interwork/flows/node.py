@@ -5,13 +5,16 @@ from pathlib import Path
 
 import anyio
 
+from interwork.connectors.sparkplug.edge_node import EdgeStatus
 from interwork.core.clock import Clock, now
 from interwork.core.errors import NotFound, Refused
 from interwork.core.exchange import Peer
 from interwork.core.organisation import Setting
 from interwork.core.settings import Settings
 from interwork.federation import Federation, Identity
+from interwork.flows.links import Links
 from interwork.store import Files, Store
+from interwork.store.secrets import Secrets
 from interwork.stream import Historian, Live
 
 
@@ -30,6 +33,10 @@ class Node:
     issuers: set[str] = field(default_factory=set)
     """DIDs of the institutes whose membership credentials count here; joining one adds it."""
     clock: Clock = field(default=now)
+    edge: EdgeStatus = field(default_factory=EdgeStatus)
+    """How this node stands as a Sparkplug edge node; filled by `republish`."""
+    links: Links = field(default_factory=Links)
+    """How each machine's connection stands; filled by the machine line."""
     numbering: anyio.Lock = field(default_factory=anyio.Lock)
     """Held while a signal is given its number."""
     booking: anyio.Lock = field(default_factory=anyio.Lock)
@@ -39,6 +46,11 @@ class Node:
     def did(self) -> str:
         """Tell this node's decentralised identifier."""
         return self.identity.did
+
+    @property
+    def secrets(self) -> Secrets:
+        """Open the secrets kept in this node's keys folder."""
+        return Secrets(self.folder / "keys")
 
     @property
     def has_institute(self) -> bool:

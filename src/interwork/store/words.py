@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-from interwork.core import design, exchange, making, organisation, planning, programme, resource
+from interwork.core import blueprint, design, exchange, making, operating, organisation, planning, programme, resource
 from interwork.core.errors import BadInput, Damaged, LimitReached
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -128,10 +128,18 @@ WORDS: tuple[Word[Any], ...] = (
     Word(resource.Resource, "resources", ("kind", "owner")),
     Word(resource.Facet, "facets", ("resource", "name")),
     Word(resource.Blueprint, "blueprints", ("resource",)),
+    Word(blueprint.Taken, "taken", ("resource", "day")),
+    Word(blueprint.WritePoint, "write_points", ("resource", "signal")),
+    Word(blueprint.WriteCommand, "write_commands", ("resource", "signal", "state")),
     Word(resource.Signal, "signals", ("resource", "number", "meaning")),
     Word(design.Design, "designs", ("owner", "project")),
     Word(design.Revision, "revisions", ("design", "file_digest")),
     Word(design.ProcessPlan, "process_plans", ("revision",)),
+    Word(design.MeasuredFacts, "measured_facts", ("digest",)),
+    Word(design.Study, "studies", ("state",)),
+    Word(design.PlanTemplate, "plan_templates", ("process_class",)),
+    Word(design.Model, "models", ("holder", "kind")),
+    Word(design.ModelRun, "model_runs", ("model",)),
     Word(design.ThreadNode, "thread_nodes", ("kind",)),
     Word(design.ThreadEdge, "thread_edges", ("source", "target", "kind")),
     Word(planning.Need, "needs", ("state", "owner", "project")),
@@ -161,6 +169,10 @@ WORDS: tuple[Word[Any], ...] = (
     Word(making.Inspection, "inspections", ("run",)),
     Word(making.Evidence, "evidence", ("job", "run", "order", "provider")),
     Word(making.Job, "jobs", ("state",)),
+    Word(making.Campaign, "campaigns", ("process_plan",)),
+    Word(making.QualityRecord, "quality_records", ("revision",)),
+    Word(making.GaugeStudy, "gauge_studies"),
+    Word(making.Nonconformance, "nonconformances", ("state", "revision")),
     Word(programme.Project, "projects", ("award", "lead_did")),
     Word(programme.Technology, "technologies", ("holder",)),
     Word(programme.Call, "calls", ("state", "institute")),
@@ -170,6 +182,17 @@ WORDS: tuple[Word[Any], ...] = (
     Word(programme.Practice, "practices"),
     Word(programme.Gap, "gaps", ("need", "kind")),
     Word(programme.TrackRecord, "track_records"),
+    Word(operating.WorkUnit, "work_units", ("resource",)),
+    Word(operating.ShiftCalendar, "shift_calendars"),
+    Word(operating.Stop, "stops", ("resource",)),
+    Word(operating.AlarmRule, "alarm_rules", ("resource",)),
+    Word(operating.Alarm, "alarms", ("rule", "resource", "state")),
+    Word(operating.Baseline, "baselines", ("resource", "name")),
+    Word(operating.SpcChart, "spc_charts", ("resource",)),
+    Word(operating.Normal, "normals", ("resource",)),
+    Word(operating.Comparison, "comparisons", ("resource",)),
+    Word(operating.ShiftFigures, "shift_figures", ("resource",)),
+    Word(operating.SavedView, "saved_views", ("owner",)),
 )
 
 EVENTS = Table(

@@ -1,4 +1,3 @@
-import itertools
 import math
 from datetime import timedelta
 
@@ -6,6 +5,7 @@ import anyio
 import pytest
 import wooden_machine
 from flows_world import START, at_work, eventually, opened, readings
+from wooden_shop import device, host_of, wooden_shop
 
 from interwork.connectors import schemes
 from interwork.core.clock import now, to_us
@@ -13,35 +13,20 @@ from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.event import Tag
 from interwork.core.resource import Blueprint, Facet, Resource, Signal, is_good
 from interwork.flows import ingest
-from interwork.flows.ingest import Connection
+from interwork.flows.ingest import Connection, supervision
 from interwork.store import Change
 from interwork.stream import Shaper
-
-HOSTS = (f"machine-{number}" for number in itertools.count())
 
 
 @pytest.fixture
 async def shop(tmp_path, monkeypatch):
-    """A node where an installed package, found by its entry point, brings a connector for `wood://`."""
-    package = tmp_path / "site" / "wooden_machine-1.0.dist-info"
-    package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: wooden-machine\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text("[interwork.connectors]\nwood = wooden_machine:WoodenMachine\n")
-    monkeypatch.syspath_prepend(str(package.parent))
-    monkeypatch.setattr(ingest, "BACKOFF_S", (0.11, 0.2))
-    async with opened(tmp_path / "shop") as node:
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.11, 0.2))
+    async with wooden_shop(tmp_path, monkeypatch) as node:
         yield node
 
 
-def device(*script, name="Saw"):
-    """Lay out what a machine does at each opening and say how it is connected."""
-    host = next(HOSTS)
-    wooden_machine.SCRIPTS[host] = list(script) or [1.0]
-    return Connection(name=name, endpoint=f"wood://{host}")
-
-
 def opened_times(asked):
-    return wooden_machine.OPENED.get(asked.endpoint.partition("://")[2], 0)
+    return wooden_machine.OPENED.get(host_of(asked), 0)
 
 
 async def events(node, *tags):
@@ -170,11 +155,11 @@ async def test_history_says_where_a_machine_was_lost(shop):
 
 
 async def test_a_machine_that_stays_away_is_tried_with_growing_waits(shop, monkeypatch):
-    monkeypatch.setattr(ingest, "BACKOFF_S", (0.11, 60.0))
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.11, 60.0))
     asked = device(MachineUnreachable("Away."))
     await ingest.connect(shop, asked)
     waits = []
-    monkeypatch.setattr(ingest.random, "uniform", lambda low, high: waits.append(high) or 0.001)
+    monkeypatch.setattr(supervision.random, "uniform", lambda low, high: waits.append(high) or 0.001)
     async with at_work(ingest.work, shop):
         await eventually(lambda: live_count(asked), lambda count: count > 12)
     assert waits[:5] == [0.11, 0.22, 0.44, 0.88, 1.76]

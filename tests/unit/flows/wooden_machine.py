@@ -10,7 +10,12 @@ from interwork.core.errors import InterworkError, MachineUnreachable
 from interwork.core.resource import Batch, Meaning
 
 SCRIPTS: dict[str, list[object]] = {}
-"""By host: what happens at each opening. A number is read for ever, an error is raised, None drops after a reading."""
+"""By host: what happens at each opening. A number is read for ever, an error is raised, None drops after a reading,
+"quiet" says one thing and is silent."""
+OPTIONS: dict[str, dict[str, object]] = {}
+"""By host: the options it was last opened with."""
+WRITTEN: dict[str, list[object]] = {}
+"""By host: the commands it was given."""
 OPENED: dict[str, int] = {}
 
 
@@ -19,7 +24,7 @@ class WoodenMachine:
 
     def __init__(self, endpoint, options):
         self.host = endpoint.partition("://")[2]
-        self.options = options
+        self.options = OPTIONS[self.host] = dict(options)
 
     async def __aenter__(self):
         OPENED[self.host] = OPENED.get(self.host, 0) + 1
@@ -39,9 +44,11 @@ class WoodenMachine:
         turn = script[min(OPENED[self.host] - 2, len(script) - 1)]  # the first opening was the look around
         if isinstance(turn, InterworkError):
             raise turn
-        value = 5.0 if turn is None else turn
+        value = turn if isinstance(turn, float) else 5.0
         while True:
             yield batch(points, value)
+            if turn == "quiet":
+                await anyio.sleep_forever()
             if turn is None:
                 raise MachineUnreachable(f"{self.host} went away.")
             value += 1

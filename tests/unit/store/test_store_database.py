@@ -93,8 +93,8 @@ async def test_overwritten_pages_are_damaged(url, tmp_path):
             await store.commit(Change().put(Setting(id=f"s-{number}", value="x" * 1000)))
     file = tmp_path / "node.db"
     with file.open("r+b") as raw:
-        raw.seek(4096 * 200)
-        raw.write(os.urandom(file.stat().st_size - 4096 * 200))
+        raw.seek(file.stat().st_size - 4096 * 60)  # behind the schema, among the settings
+        raw.write(os.urandom(4096 * 60))
     async with await Store.open(url) as store:
         with pytest.raises(Damaged, match="is damaged"):
             await store.find(Setting)
@@ -168,7 +168,7 @@ from interwork.store import Change, Store
 async def main():
     async with await Store.open(sys.argv[1]) as store:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, hard))
         kept = 0
         try:
             while True:

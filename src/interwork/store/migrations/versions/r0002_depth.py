@@ -10,6 +10,29 @@ depends_on = None
 
 WORDS: dict[str, str] = {
     # table: its indexed columns; one marked # is a whole number, the others are text
+    "taken": "resource day",
+    "write_points": "resource signal",
+    "write_commands": "resource signal state",
+    "measured_facts": "digest",
+    "studies": "state",
+    "plan_templates": "process_class",
+    "models": "holder kind",
+    "model_runs": "model",
+    "campaigns": "process_plan",
+    "quality_records": "revision",
+    "gauge_studies": "",
+    "nonconformances": "state revision",
+    "work_units": "resource",
+    "shift_calendars": "",
+    "stops": "resource",
+    "alarm_rules": "resource",
+    "alarms": "rule resource state",
+    "baselines": "resource name",
+    "spc_charts": "resource",
+    "normals": "resource",
+    "comparisons": "resource",
+    "shift_figures": "resource",
+    "saved_views": "owner",
 }
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 

@@ -32,6 +32,8 @@ class Shaper:
     """Keeps what changed; its state is the last kept reading of each signal."""
 
     def __init__(self, deadbands: Mapping[int, float], *, longest_s: float = 60.0) -> None:
+        self.factor = 1.0
+        """What deadbands are multiplied with while the blueprint is degraded."""
         self._longest_us = int(longest_s * 1e6)
         self._band = np.zeros(0, np.float64)
         self._value = np.zeros(0, np.float64)
@@ -101,7 +103,7 @@ class Shaper:
         last = self._value[signal]
         with np.errstate(invalid="ignore", over="ignore"):
             moved = np.abs(value - last)
-        changed = (moved >= self._band[signal]) & (moved > 0)
+        changed = (moved >= self._band[signal] * self.factor) & (moved > 0)
         changed |= np.isnan(value) != np.isnan(last)
         changed |= quality != self._quality[signal]
         gap = time_us - self._time[signal]
@@ -118,7 +120,7 @@ class Shaper:
     def _one_by_one(self, columns: Columns, rows: list[int], is_kept: Flags) -> None:
         """Decide on rows of one signal, in order."""
         number = int(columns.signal[rows[0]])
-        band, longest = float(self._band[number]), self._longest_us
+        band, longest = float(self._band[number]) * self.factor, self._longest_us
         last, last_us = float(self._value[number]), int(self._time[number])
         last_quality = int(self._quality[number]) if self._is_seen[number] else -1
         last_text = self._text.get(number) if self._is_text[number] else None

@@ -1,0 +1,172 @@
+"""Carrying batches down the machine line: live first, held to the blueprint, then kept, or spooled while it cannot be.
+
+A disk that is full, or a historian that opens anew, stops no machine: what cannot be kept goes to the spool, and what
+even that has no room for is counted and told.
+"""
+
+import anyio
+import structlog
+
+from interwork.core.blueprint import Step, TrafficClass
+from interwork.core.clock import to_us
+from interwork.core.errors import LimitReached, Unusable
+from interwork.core.event import Tag
+from interwork.core.resource import Batch, Meaning, Signal
+from interwork.flows.links import Link
+from interwork.flows.node import Node
+from interwork.store import Change
+from interwork.stream import Shaper, columns_of
+from interwork.stream.blueprint import At, Classes, Hold, Loss
+from interwork.stream.blueprint.budget import LINK_BYTES, OTHER_LINK_BYTES
+from interwork.stream.columns import take as rows_of
+
+log = structlog.get_logger()
+RETRY_S = (1.0, 30.0)
+"""First and longest wait before a historian that is away is tried again."""
+
+
+async def take(node: Node, shaper: Shaper, batch: Batch) -> None:
+    """Carry one batch down the machine line: live first, then shaped and kept (durable when this returns)."""
+    kept = shaper.shape(batch)
+    node.live.update(batch)
+    if len(kept):
+        await node.historian.append(kept)
+
+
+async def carry(node: Node, link: Link, batch: Batch) -> None:
+    """Carry one batch of a connection: live at once, then as its blueprint allows."""
+    hold = link.hold
+    assert hold is not None
+    now_us = to_us(node.clock())
+    size = 0.0 if link.is_wire_counted else len(batch) * LINK_BYTES.get(hold.blueprint.protocol, OTHER_LINK_BYTES)
+    if batch.is_historical:  # old news: for the history alone, whole
+        hold.meters[At.DEVICE].add(now_us, hold.classes.of(columns_of(batch).signal), size)
+        await keep(node, hold, batch)
+        return
+    node.live.update(batch)
+    passed = hold.carry(batch, now_us, link_bytes=size)
+    await keep(node, hold, passed.now)
+    await store(node, hold, passed.later)
+
+
+async def idle(node: Node, hold: Hold) -> None:
+    """Keep what waited and is due while a device is quiet."""
+    passed = hold.idle(to_us(node.clock()))
+    await keep(node, hold, passed.now)
+    await store(node, hold, passed.later)
+
+
+async def keep(node: Node, hold: Hold | None, batch: Batch) -> None:
+    """Make a batch durable in the historian, or in the spool while the historian is away."""
+    uplink = node.links.uplink
+    if not len(batch):
+        return
+    if not uplink.is_away:
+        began = anyio.current_time()
+        try:
+            await node.historian.append(batch)
+        except (Unusable, LimitReached) as fault:
+            if uplink.spool is None:
+                raise
+            uplink.is_away, uplink.since, uplink.said = True, node.clock(), str(fault)
+            log.warning("historian.away", fault=str(fault))
+        else:
+            uplink.append_s = anyio.current_time() - began
+            if hold is not None:
+                hold.kept(batch, to_us(node.clock()))
+            return
+    await store(node, hold, batch)
+
+
+async def store(node: Node, hold: Hold | None, batch: Batch) -> None:
+    """Put a batch into the spool, each class by itself; what finds no room is counted and told."""
+    uplink = node.links.uplink
+    if not len(batch):
+        return
+    if uplink.spool is None:
+        await node.historian.append(batch)
+        return
+    columns = columns_of(batch)
+    classes = (hold.classes if hold is not None else Classes()).of(columns.signal)
+    compress = hold is not None and hold.step >= Step.COMPRESSION
+    for klass in TrafficClass:
+        rows = (classes == int(klass)).nonzero()[0]
+        if not len(rows):
+            continue
+        try:
+            await uplink.spool.append(rows_of(columns, rows), klass, compress=compress)
+        except Unusable as fault:
+            uplink.refused += len(rows)
+            log.warning("readings.lost", readings=len(rows), why=str(fault))
+            if hold is not None:
+                times = columns.time_us[rows]
+                loss = Loss(from_us=int(times.min()), to_us=int(times.max()), count=len(rows))
+                hold.give_up(klass, loss, str(fault))
+
+
+async def forward(node: Node) -> None:
+    """Send on what waits in the spool, for ever: in order, at a capped rate, live data first."""
+    uplink = node.links.uplink
+    spool = uplink.spool
+    assert spool is not None
+    wait, is_told = RETRY_S[0], False
+
+    async def sink(_sequence: int, batch: Batch) -> None:
+        await node.historian.append(batch)
+        uplink.is_away, uplink.said = False, ""
+        _count_sent(node, batch)
+
+    while True:
+        if spool.is_empty:
+            await spool.wait()
+        if not is_told:
+            is_told = True
+            await _say(node, Tag.SPOOL_FILLED, readings=spool.fill().readings, why=uplink.said)
+        if _is_held_back(node):
+            await anyio.sleep(1.0)
+            continue
+        try:
+            sent = await spool.drain(sink, rate=node.settings.limits.drain_per_s)
+        except (Unusable, LimitReached) as fault:
+            uplink.is_away, uplink.said = True, str(fault)
+            await anyio.sleep(wait)
+            wait = min(2 * wait, RETRY_S[1])
+            continue
+        wait, is_told = RETRY_S[0], False
+        await _say(node, Tag.SPOOL_EMPTIED, readings=sent)
+
+
+def _count_sent(node: Node, batch: Batch) -> None:
+    """Count a record at the uplink of the device it is of; a record never holds readings of two."""
+    now_us = to_us(node.clock())
+    for link in node.links.by_resource.values():
+        if link.hold is not None and batch.signal[0] in link.hold.numbers:
+            link.hold.kept(batch, now_us, point=At.UPLINK)
+            link.hold.kept(batch, now_us)
+
+
+def _is_held_back(node: Node) -> bool:
+    """Tell whether a device is at "store only" and the spool has room for it."""
+    spool = node.links.uplink.spool
+    if node.links.uplink.is_away or spool is None:
+        return False
+    fill = spool.fill()
+    holds = [link.hold for link in node.links.by_resource.values() if link.hold is not None]
+    return fill.bytes < fill.limit_bytes / 2 and any(hold.step >= Step.STORE_ONLY for hold in holds)
+
+
+async def _say(node: Node, tag: Tag, **detail: object) -> None:
+    try:
+        await node.store.commit(Change().event(tag, node.did, **detail))
+    except Unusable as fault:
+        log.warning("event.untold", tag=tag.value, fault=str(fault))
+
+
+def execution_of(node: Node, signals: list[Signal]) -> str:
+    """Tell a machine's execution state from its live signals, UNAVAILABLE where nothing tells it."""
+    for signal in signals:
+        if signal.meaning is Meaning.EXECUTION:
+            reading = node.live.value(signal.number)
+            if reading is not None and reading.text:
+                return reading.text
+    return "UNAVAILABLE"
