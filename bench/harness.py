@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHES = {"__init__", "__main__", "harness"}
+NOT_BENCHES = {"__init__", "__main__", "harness", "plant"}
 RUNS = int(os.environ.get("RUNS", "3"))
 LONGEST_S = 1800
 

@@ -15,7 +15,8 @@ import numpy as np
 import structlog
 
 from interwork.core.errors import DiskFull, InterworkError
-from interwork.stream import Historian, batch_of, engine, lake
+from interwork.stream import Historian, batch_of
+from interwork.stream.historian import engine, sealing
 
 ROWS = 200
 BASE_US = 1_789_999_200_000_000
@@ -26,7 +27,7 @@ def batch(index):
     return batch_of(rows % 10, BASE_US + index * 60_000_000 + rows, rows + index * 1000.0, np.zeros(ROWS))
 
 
-def die(*_):
+def die(*_, **__):
     os._exit(9)
 
 
@@ -74,7 +75,16 @@ def main():
     folder, mode = Path(sys.argv[1]), sys.argv[2]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if mode == "before-commit":
-        lake.Lake._register = die
+        sealing.Lake._register = die
+    if mode == "before-folder-sync":
+        sealing._sync = die
+    if mode == "before-roll-up":
+        sealing.Lake.roll = die
+    if mode == "within-commit":
+        sealing.Lake._sync_new = die
+    if mode == "before-mark-read":
+        refresh = engine.Engine.refresh
+        engine.Engine.refresh = lambda self: die() if self.mark or self.hot_rows() else refresh(self)
     if mode == "after-commit":
         engine.Engine.trim = lambda self: die() if self.mark else None
     if mode == "fill-checkpoint":

@@ -33,13 +33,13 @@ def programs():
 
 
 @contextmanager
-def running_postgres():
-    """Run a server and give its socket folder; without fsync, for power cuts are not what is tested with it."""
+def running_postgres(*, fsync="off"):
+    """Run a server and give its socket folder; tests go without fsync: power cuts are not tested with it."""
     source = programs()
     folder = Path(tempfile.mkdtemp(prefix="interwork-pg-"))  # short: the path of a socket has 107 bytes at most
     data = folder / "data"
     make = [source / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"]
-    serve = [source / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    serve = [source / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", f"fsync={fsync}"]
     try:
         server = start(folder, make, serve)
         try:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from interwork.core.errors import BadInput, DiskFull, LimitReached, Unusable
 from interwork.core.resource import BatchBuilder
-from interwork.stream import UNKNOWN, Historian, batch_of, engine, historian
+from interwork.stream import UNKNOWN, Historian, batch_of
+from interwork.stream.historian import engine
+from interwork.stream.historian import service as historian
 
 CHILD = Path(__file__).with_name("historian_child.py")
 HOUR = 3_600_000_000
@@ -165,7 +167,7 @@ async def test_late_readings_are_merged_while_the_hour_has_no_more_than_they_are
 
 
 def engine_lake(held):
-    return historian.Lake(held._engine)
+    return historian.Keeping(held._engine)
 
 
 def historian_grace():
@@ -330,8 +332,9 @@ async def whole(folder, acknowledged):
 
 
 async def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_nothing_doubles(tmp_path):
+    """streams 1: killed under ingest, again and again."""
     acknowledged = []
-    for lines in (3, 8, 15, 29):
+    for lines in (3, 8, 15, 29, 1, 7):
         child = start(tmp_path, "ingest")
         acknowledged += [int(child.stdout.readline()) for _ in range(lines)]
         child.send_signal(signals.SIGKILL)
@@ -339,8 +342,11 @@ async def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_nothing_doubl
     await whole(tmp_path, acknowledged)
 
 
-@pytest.mark.parametrize("mode", ["before-commit", "after-commit"])
+@pytest.mark.parametrize(
+    "mode", ["before-folder-sync", "before-roll-up", "before-commit", "within-commit", "after-commit"]
+)
 async def test_a_crash_beside_the_catalogs_commit_leaves_each_reading_once_and_no_orphan(tmp_path, mode):
+    """streams 2: killed between each pair of steps of a seal."""
     child = start(tmp_path, mode)
     acknowledged = [int(line) for line in child.communicate(timeout=60)[0].splitlines()]
     assert (child.returncode, len(acknowledged) > 2) == (9, True)
@@ -355,6 +361,7 @@ async def test_a_crash_beside_the_catalogs_commit_leaves_each_reading_once_and_n
 
 @pytest.mark.parametrize("mode", ["fill", "fill-checkpoint"])
 def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost_and_appending_goes_on_with_space(tmp_path, mode):
+    """streams 5: the hot file meets its limit (of file size, as no volume can be mounted here), and goes on after."""
     child = start(tmp_path, mode)
     kept, readable, after, said = child.communicate(timeout=60)[0].strip().split("|")
     assert int(kept) > 0
@@ -374,6 +381,7 @@ async def test_the_reserve_is_never_touched_and_the_answer_says_so(held, monkeyp
 
 
 def test_a_second_process_is_told_who_has_the_readings_and_what_to_do(tmp_path):
+    """streams 9: the message; others read over the API."""
     child = start(tmp_path, "ingest")
     child.stdout.readline()
     said = start(tmp_path, "open").communicate(timeout=60)[0]
@@ -385,6 +393,7 @@ def test_a_second_process_is_told_who_has_the_readings_and_what_to_do(tmp_path):
 
 
 async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered(held, monkeypatch):
+    """streams 8: a long question is stopped at its limit; two read at a time, within 256 MB."""
     await held.append(batch((1, 1, 1.0)))
     monkeypatch.setattr(historian, "QUERY_S", 0.2)
     monkeypatch.setattr(

@@ -57,6 +57,13 @@ BODIES = {
 }
 
 
+SENT = {
+    # what a call of one thing has to carry
+    "/runs/{id}/inspection": {"instrument": "caliper", "measurements": []},
+    "/orders/{id}/stop": {"reason": "the spindle broke"},
+}
+
+
 @pytest.fixture(scope="module")
 def anyio_backend():
     return "asyncio"
@@ -211,7 +218,7 @@ async def test_a_role_that_may_not_is_told_which_may(node, method, path, act):
 
 @pytest.mark.parametrize(("method", "path", "act"), OF_ONE)
 async def test_an_id_nobody_knows_is_not_found(node, method, path, act):
-    body = {"instrument": "caliper", "measurements": []} if path.endswith("/inspection") else None
+    body = SENT.get(path)
     for identifier in ("thing-unknown", quote("../../etc/passwd", safe=""), quote("ünknown ☃")):
         answer = await call(node, method, "/api" + path.replace("{id}", identifier), role=Role.OWNER, body=body)
         assert answer.status == 404, answer.body

@@ -55,12 +55,16 @@ class Subscription:
 
     async def receive(self) -> Batch:
         """Wait until something changed and take the newest value of each changed signal."""
+        return self._live.values(await self.changed())
+
+    async def changed(self) -> set[int]:
+        """Wait until something changed and tell which signals did."""
         await self._news.wait()
         await anyio.sleep(max(0.0, self._told_at + self._every_s - anyio.current_time()))
         self._told_at = anyio.current_time()
         changed, self._changed = self._changed, set()
         self._news = anyio.Event()
-        return self._live.values(changed)
+        return changed
 
     def __aiter__(self) -> Self:
         """Iterate over changes for ever."""
@@ -76,6 +80,8 @@ class Live:
 
     def __init__(self, *, clock: Clock = now) -> None:
         self._clock = clock
+        self.revision = 0
+        """Grows with every change; equal revisions say the same."""
         self._time: Ints = np.full(0, _NEVER)
         self._rank: Ints = np.full(0, _NEVER)
         self._value = np.empty(0, np.float64)
@@ -182,6 +188,7 @@ class Live:
                     self._has_text[number] = True
 
     def _tell(self, signals: Ints) -> None:
+        self.revision += 1
         if self._subscriptions and len(signals):
             changed = set(signals.tolist())
             for subscription in self._subscriptions:

@@ -50,4 +50,5 @@ def create_app(node: Node) -> Starlette:
     )
     app.state.node = node
     app.state.pages = Pages(assets)
+    app.state.frames = live.Frames()
     return app

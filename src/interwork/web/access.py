@@ -31,6 +31,8 @@ from interwork.store import Change, Store
 SESSION_LIFE = timedelta(days=7)
 PASSWORD_LENGTH = 10
 OWNER_CLAIM = "owner-claim"
+FORM_FIELDS = 2_000
+"""Fields of a form at the most: a machine with 300 signals is confirmed on one page."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 EVERYBODY = tuple(Role)
@@ -167,7 +169,7 @@ async def check_form(request: Request, visitor: Visitor) -> None:
         return
     given = request.headers.get("x-csrf-token", "")
     if not given and "form" in request.headers.get("content-type", ""):
-        field = (await request.form(max_files=4, max_fields=100)).get("csrf")
+        field = (await request.form(max_files=4, max_fields=FORM_FIELDS)).get("csrf")
         given = field if isinstance(field, str) else ""
     foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
     anonymous = visitor.role is None and cookie_name(request, "form") not in request.cookies

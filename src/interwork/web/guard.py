@@ -18,7 +18,7 @@ from interwork.web.problem import problem_response
 
 LARGE, SMALL = 64 * 2**20, 2 * 2**20
 """Bytes a body may have: where files are uploaded, and everywhere else."""
-UPLOADS = ("/designs", "/api/jobs", "/data/")
+UPLOADS = ("/designs", "/api/jobs", "/api/readings", "/data/")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -1,19 +1,22 @@
 """Live values: binary frames over one WebSocket per page, server-sent events where sockets are blocked.
 
 A frame tells every signal of the page as it is at that moment, so a reader that falls behind simply gets the newest.
-At most five frames a second leave, one every second when nothing changes, so that a page can tell a quiet machine
+At most fourteen frames a second leave, one every second when nothing changes, so that a page can tell a quiet machine
 from a lost connection. Whoever may no longer look (signed out, agreement ended) is cut within seconds.
 """
 
 import math
-from array import array
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import anyio
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -23,17 +26,17 @@ from interwork.core.clock import from_us, now
 from interwork.core.errors import BadInput, InterworkError
 from interwork.core.resource import Resource, Signal, is_good
 from interwork.flows import look
-from interwork.stream import Live
+from interwork.stream import Live, columns_of
 from interwork.web.access import MAY, node_of, require
 
-TICK_S = 0.2
-"""Shortest time between two frames."""
+TICK_S = 0.07
+"""Shortest time between two frames: short enough that a source of ten a second never waits for the next turn."""
 BEAT_S = 0.8
 """Longest time between two frames, and how often permission is asked again: a view is cut within two of them."""
 SIGNALS_MAX = 500
 QUALITIES = ("good", "uncertain", "bad", "none")
-QUIET_S = 15.0
-"""A machine none of whose signals came for so long is shown as stale."""
+PAGES_MAX = 200
+"""Different sets of signals whose newest frame is kept for pages to share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,29 +76,63 @@ def quality_of(code: int, *, has_value: bool = True) -> str:
     return "uncertain" if code >> 30 == 1 else "bad"
 
 
-def pack(samples: Sequence[Sample]) -> bytes:
-    """Pack a frame: now and each source time (ms, float64), each value (float32), each quality (uint8)."""
-    times = [one.at.timestamp() * 1000 if one.at else math.nan for one in samples]
-    stamps = array("d", [now().timestamp() * 1000, *times])
-    qualities = bytes(QUALITIES.index(one.quality) for one in samples)
-    return stamps.tobytes() + array("f", [one.value for one in samples]).tobytes() + qualities
+class Frame(NamedTuple):
+    """Every signal of a page at one moment, in the page's order."""
+
+    now_ms: float
+    time_ms: npt.NDArray[np.float64]
+    value: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint8]
+    words: dict[str, str]
+    """What those that speak in words say, by signal number."""
+
+    def packed(self) -> bytes:
+        """Pack it: now and each source time (ms), each value (all float64), each quality (uint8)."""
+        head = np.concatenate([[self.now_ms], self.time_ms, self.value])
+        return head.tobytes() + self.quality.tobytes()
+
+    def spelled(self) -> bytes:
+        """Write it as JSON, for server-sent events; what is no number is null."""
+        columns = {"time": self.time_ms.tolist(), "value": self.value.tolist(), "quality": self.quality.tolist()}
+        return msgspec.json.encode({"now": self.now_ms, **columns})
 
 
-def spell(samples: Sequence[Sample]) -> bytes:
-    """Write a frame as JSON, for server-sent events."""
-    return msgspec.json.encode(
-        {
-            "now": now().timestamp() * 1000,
-            "time": [one.at.timestamp() * 1000 if one.at else None for one in samples],
-            "value": [None if math.isnan(one.value) else one.value for one in samples],
-            "quality": [QUALITIES.index(one.quality) for one in samples],
-        }
-    )
+class Frames:
+    """Makes frames; pages that show the same signals share one until something changes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, ...], tuple[int, Frame, bytes]] = OrderedDict()
+
+    def at(self, live: Live, numbers: tuple[int, ...]) -> tuple[Frame, bytes]:
+        """Give the present frame of some signals, and the same packed."""
+        kept = self._kept.pop(numbers, None)
+        if kept is None or kept[0] != live.revision or now().timestamp() * 1000 - kept[1].now_ms > TICK_S * 1000:
+            frame = frame_of(live, numbers)
+            kept = (live.revision, frame, frame.packed())
+        self._kept[numbers] = kept
+        if len(self._kept) > PAGES_MAX:
+            self._kept.popitem(last=False)
+        return kept[1], kept[2]
 
 
-def texts_of(samples: Sequence[Sample]) -> dict[str, str]:
-    """Collect the words of those signals that speak in words."""
-    return {str(one.signal.number): one.text for one in samples if one.signal.is_text and one.text}
+def frame_of(live: Live, numbers: Sequence[int]) -> Frame:
+    """Read what some signals say now."""
+    columns = columns_of(live.values(numbers))
+    wanted = np.asarray(numbers, np.int64)
+    count = len(wanted)
+    time_ms, value = np.full(count, np.nan), np.full(count, np.nan)
+    quality = np.full(count, QUALITIES.index("none"), np.uint8)
+    words: dict[str, str] = {}
+    if len(columns.signal):
+        place = np.minimum(np.searchsorted(columns.signal, wanted), len(columns.signal) - 1)
+        hit = columns.signal[place] == wanted
+        place = place[hit]
+        time_ms[hit], value[hit] = columns.time_us[place] / 1000, columns.value[place]
+        words = {str(columns.signal[row]): text for row, text in enumerate(columns.text) if text}
+        has_value = np.isfinite(value[hit]) | np.isin(columns.signal[place], [int(one) for one in words])
+        severity = columns.quality[place] >> 30
+        quality[hit] = np.where(severity == 0, np.where(has_value, 0, 3), np.where(severity == 1, 1, 2))
+    return Frame(now().timestamp() * 1000, time_ms, value, quality, words)
 
 
 async def admitted(connection: HTTPConnection) -> list[Signal]:
@@ -108,25 +145,33 @@ async def admitted(connection: HTTPConnection) -> list[Signal]:
     wanted = list(dict.fromkeys(int(part) for part in asked))
     found = {one.number: one for one in await node.store.find(Signal, number=wanted, limit=SIGNALS_MAX)}
     signals = [found[number] for number in wanted if number in found]
-    for resource in await node.store.find(Resource, id=list({one.resource for one in signals}), limit=SIGNALS_MAX):
-        await look.may_look(node, resource)
+    await may_listen(connection, signals)
     return signals
 
 
-async def frames(connection: HTTPConnection, signals: Sequence[Signal]) -> AsyncGenerator[list[Sample], None]:
+async def may_listen(connection: HTTPConnection, signals: Sequence[Signal]) -> None:
+    """Raise where whoever asks may not, or no longer, look at one of the signals."""
+    await require(connection, *MAY["read"])
+    node = node_of(connection)
+    for resource in await node.store.find(Resource, id=list({one.resource for one in signals}), limit=SIGNALS_MAX):
+        await look.may_look(node, resource)
+
+
+async def frames(connection: HTTPConnection, signals: Sequence[Signal]) -> AsyncGenerator[tuple[Frame, bytes], None]:
     """Give the signals as they are, at once, on every change, and as a heartbeat, for as long as they may be seen."""
-    live = node_of(connection).live
+    live, shared = node_of(connection).live, connection.app.state.frames
+    numbers = tuple(one.number for one in signals)
     checked = anyio.current_time()
-    yield [sample_of(live, one) for one in signals]
-    async with live.subscribe([one.number for one in signals], every_s=TICK_S) as changes:
+    yield shared.at(live, numbers)
+    async with live.subscribe(numbers, every_s=TICK_S) as changes:
         while True:
             with anyio.move_on_after(BEAT_S):
-                await changes.receive()
+                await changes.changed()
             if anyio.current_time() - checked > BEAT_S:
                 connection.state.visitor = None
-                await admitted(connection)
+                await may_listen(connection, signals)
                 checked = anyio.current_time()
-            yield [sample_of(live, one) for one in signals]
+            yield shared.at(live, numbers)
 
 
 async def socket(websocket: WebSocket) -> None:
@@ -150,12 +195,11 @@ async def _speak(websocket: WebSocket, signals: Sequence[Signal]) -> None:
     words: dict[str, str] = {}
     try:
         await websocket.send_json({"signals": [one.number for one in signals]})
-        async for samples in frames(websocket, signals):
-            said = texts_of(samples)
-            if said != words:
-                words = said
+        async for frame, packed in frames(websocket, signals):
+            if frame.words != words:
+                words = frame.words
                 await websocket.send_json({"words": words})
-            await websocket.send_bytes(pack(samples))
+            await websocket.send_bytes(packed)
     except InterworkError as fault:
         await websocket.close(1008, fault.message[:120])
     except WebSocketDisconnect:
@@ -178,12 +222,11 @@ async def events(request: Request) -> Response:
         words: dict[str, str] = {}
         yield b"data: " + msgspec.json.encode({"signals": [one.number for one in signals]}) + b"\n\n"
         try:
-            async for samples in frames(request, signals):
-                said = texts_of(samples)
-                if said != words:
-                    words = said
+            async for frame, _ in frames(request, signals):
+                if frame.words != words:
+                    words = frame.words
                     yield b"data: " + msgspec.json.encode({"words": words}) + b"\n\n"
-                yield b"data: " + spell(samples) + b"\n\n"
+                yield b"data: " + frame.spelled() + b"\n\n"
         except InterworkError as fault:
             yield b"event: ended\ndata: " + msgspec.json.encode(fault.message) + b"\n\n"
 

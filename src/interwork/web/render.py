@@ -21,6 +21,7 @@ from interwork.core.design import Requirement
 from interwork.core.ids import kind_of
 from interwork.core.making import Job, JobStep
 from interwork.core.resource import Meaning, Signal
+from interwork.web import terms
 from interwork.web.access import node_of, set_cookie, visitor_of
 from interwork.web.assets import Assets
 from interwork.web.words import LANGUAGES, TONES, Tongue, catalogue, folded, language_of, mark, zone_of
@@ -31,7 +32,10 @@ MENU = (
     (mark("Network"), (("/", mark("Home")), ("/network", mark("Organisations")), ("/programme", mark("Programme")),
                        ("/report", mark("Report")))),
     (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/machines", mark("Machines")),
-                      ("/agreements", mark("Agreements")), ("/thread", mark("Thread")))),
+                      ("/blueprint", mark("Blueprint")), ("/agreements", mark("Agreements")),
+                      ("/thread", mark("Thread")))),
+    (mark("Operating"), (("/plant", mark("Plant")), ("/alarms", mark("Alarms")), ("/signals", mark("Signals")),
+                         ("/energy", mark("Energy")), ("/charts", mark("Control charts")))),
     (mark("Node"), (("/admin", mark("Administration")), ("/about", mark("About")))),
 )
 # fmt: on
@@ -56,7 +60,8 @@ SCRIPT_WORDS = (
     mark("Connection lost. Trying again…"), mark("Pause"), mark("Resume"), mark("Zoom in"), mark("Zoom out"),
     mark("Show all"), mark("Earlier"), mark("Later"), mark("Dark"), mark("Light"), mark("stale"),
     mark("The viewer needs WebGL."), mark("Drag to turn, scroll to zoom; arrow keys turn it too."),
-    mark("The model could not be loaded."), mark("World"), mark("Sites"), mark("Nodes"),
+    mark("The model could not be loaded."), mark("World"), mark("Sites"), mark("Nodes"), mark("single readings"),
+    mark("steps of lowest, mean and highest"), mark("No reading in this period."), mark("Alarms that need somebody"),
 )
 # fmt: on
 """What the elements say; handed to them once per page."""
@@ -197,12 +202,14 @@ FILTERS: dict[str, Any] = {
     "address": address_of,
     "short": short,
     "pretty": pretty,
+    "tojson_plain": lambda value: msgspec.json.encode(value).decode(),
     "meaning": pass_context(meaning_of),
     "wanted": pass_context(wanted_of),
     "standing": standing,
     "step_number": step_number,
     "step_is": step_is,
     "sparkline": sparkline,
+    **terms.FILTERS,
 }
 
 

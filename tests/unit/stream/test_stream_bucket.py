@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from interwork.core.clock import now
 from interwork.core.errors import BadInput
 from interwork.core.resource import BatchBuilder, Blueprint, Meaning, Signal
-from interwork.stream import TokenBucket, bucket
+from interwork.stream import TokenBucket
+from interwork.stream.blueprint import bucket
 
 
 def batch(*readings):

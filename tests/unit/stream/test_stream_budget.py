@@ -77,3 +77,19 @@ def test_deadbands_and_a_known_wire_are_reckoned_with():
 def test_a_declaration_that_is_no_number_names_the_field(change):
     with pytest.raises(BadInput, match=next(iter(change))):
         admit(replace(MILL, **change), LIMITS, [], now=now())
+
+
+def test_a_device_measured_while_it_stood_still_is_promised_room_to_work():
+    asked = replace(MILL, samples_per_s=2, is_measured=True, signals=40)
+    blueprint = admit(asked, LIMITS, [], now=now())
+    assert (blueprint.expected_samples_per_s, blueprint.traffic_samples_per_s) == (2, 40)
+    assert blueprint.storage_quota_bytes > 10 * blueprint.storage_bytes_per_day * 30
+    busy = admit(replace(asked, samples_per_s=100), LIMITS, [], now=now())
+    assert busy.traffic_samples_per_s == 150
+
+
+def test_a_policy_of_warning_admits_and_says_what_is_broken():
+    lenient = replace(LIMITS, admission="warn")
+    blueprint = admit(replace(MILL, rated_power_kw=1000), lenient, [], now=now())
+    assert len(blueprint.warnings) == 1
+    assert "limits.power_kw" in blueprint.warnings[0]

@@ -4,9 +4,11 @@ import duckdb
 import pytest
 
 from interwork.core.errors import Damaged, DiskFull, LimitReached, NewerData, Unusable
-from interwork.stream import batch_of, engine, sql
-from interwork.stream.engine import Engine, explain, run_query
-from interwork.stream.lake import HOUR_US, Lake
+from interwork.stream import batch_of
+from interwork.stream.historian import engine, lake, sql
+from interwork.stream.historian.engine import Engine, explain, run_query
+from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.sealing import Lake
 
 
 @pytest.fixture
@@ -42,20 +44,20 @@ def test_a_file_that_is_no_database_is_damaged_and_named(tmp_path):
 
 
 def test_extensions_come_from_the_installed_wheels_and_a_missing_one_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "EXTENSIONS", ("nosuch",))
+    monkeypatch.setattr(lake, "EXTENSIONS", ("nosuch",))
     with pytest.raises(Unusable, match="duckdb-extension-nosuch"):
         Engine.open(tmp_path)
 
 
 def test_versions_of_duckdb_and_its_extensions_fit(opened):
-    assert duckdb.__version__ == engine.DUCKDB
-    assert all(engine._extension(name).exists() for name in engine.EXTENSIONS)
+    assert duckdb.__version__ == lake.DUCKDB
+    assert all(lake.extension(name).exists() for name in lake.EXTENSIONS)
 
 
 def test_extensions_of_another_duckdb_are_refused(monkeypatch):
-    monkeypatch.setattr(engine.duckdb, "__version__", "9.9.9")
+    monkeypatch.setattr(lake.duckdb, "__version__", "9.9.9")
     with pytest.raises(Unusable, match=r"does not fit DuckDB 9\.9\.9"):
-        engine._extension("ducklake")
+        lake.extension("ducklake")
 
 
 def test_nothing_is_ever_fetched_from_the_network(opened):
@@ -74,7 +76,15 @@ def test_a_snapshot_does_not_lose_readings_that_are_sealed_and_trimmed_meanwhile
     with opened.snapshot(cursor):
         Lake(opened).seal(2)
         opened.trim()
-        run_query(cursor, sql.NEWEST + sql.READINGS, signals=[1], mark=0, start=0, end=1 << 60, limit=9)
+        run_query(
+            cursor,
+            sql.NEWEST.replace(sql.SEALED, "lake.reading") + sql.READINGS,
+            signals=[1],
+            mark=0,
+            start=0,
+            end=1 << 60,
+            limit=9,
+        )
         assert len(cursor.fetchall()) == 2
     opened.give_back(cursor)
 

@@ -6,9 +6,11 @@ import pytest
 from interwork.core.clock import from_us
 from interwork.core.errors import DiskFull, LimitReached, Unusable
 from interwork.core.settings import Limits
-from interwork.stream import Historian, batch_of, historian
-from interwork.stream.engine import Engine
-from interwork.stream.lake import HOUR_US, Lake
+from interwork.stream import Historian, batch_of
+from interwork.stream.historian import service as historian
+from interwork.stream.historian.engine import Engine
+from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.sealing import Lake
 
 HOUR = 497_222
 MINUTE_US = 60_000_000

@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from interwork.core.errors import Damaged, DiskFull
-from interwork.stream import batch_of, lake
-from interwork.stream.engine import Engine
-from interwork.stream.lake import HOUR_US, Lake
+from interwork.stream import batch_of
+from interwork.stream.historian import sealing as lake
+from interwork.stream.historian.engine import Engine
+from interwork.stream.historian.keeping import Keeping
+from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.sealing import Lake
 
 BASE = 497_222 * HOUR_US
 
@@ -95,17 +98,17 @@ def test_a_file_the_catalog_names_that_is_gone_or_cut_short_is_named_at_start(op
 def test_dropping_old_hours_frees_their_disk_space(opened):
     put(opened, [BASE + hour * HOUR_US for hour in range(5)])
     seal(opened)
-    assert opened.drop_before(BASE + 3 * HOUR_US + 5)
-    opened.free(grace=timedelta(0))
+    assert Keeping(opened.engine).drop_before(BASE + 3 * HOUR_US + 5)
+    Keeping(opened.engine).free(grace=timedelta(0))
     assert (len(files(opened)), opened.rows(opened.engine.sealing)) == (2, 2)
-    assert not opened.drop_before(BASE + 3 * HOUR_US)
+    assert not Keeping(opened.engine).drop_before(BASE + 3 * HOUR_US)
 
 
 def test_dropped_files_stay_a_while_for_queries_that_still_read_them(opened):
     put(opened, [BASE])
     seal(opened)
-    opened.drop_before(BASE + HOUR_US)
-    opened.free()
+    Keeping(opened.engine).drop_before(BASE + HOUR_US)
+    Keeping(opened.engine).free()
     assert len(files(opened)) == 1
 
 
@@ -113,9 +116,9 @@ def test_the_oldest_hours_go_until_the_rest_fits_the_quota(opened):
     put(opened, [BASE + hour * HOUR_US for hour in range(10)])
     seal(opened)
     each = opened.bytes() / 10
-    assert opened.drop_to_fit(4.5 * each)
+    assert Keeping(opened.engine).drop_to_fit(4.5 * each)
     assert opened.rows(opened.engine.sealing) == 4
-    assert not opened.drop_to_fit(4.5 * each)
+    assert not Keeping(opened.engine).drop_to_fit(4.5 * each)
 
 
 def test_a_seal_that_meets_a_full_disk_leaves_no_file_and_is_done_later(opened, monkeypatch):
@@ -159,7 +162,7 @@ def test_lists_of_dropped_rows_are_durable_before_the_catalog_names_them(opened,
 
 PROGRAM = """
 import sys; from pathlib import Path; from interwork.stream import batch_of
-from interwork.stream.engine import Engine; from interwork.stream.lake import Lake
+from interwork.stream.historian.engine import Engine; from interwork.stream.historian.sealing import Lake
 engine = Engine.open(Path(sys.argv[1]))
 print("A", file=sys.stderr, flush=True)
 engine.insert([batch_of([1], [1], [1.0], [0])], 1)
@@ -171,6 +174,7 @@ engine.close()
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_log_is_synced_before_an_append_returns_and_file_and_folder_before_the_catalog(tmp_path):
+    """streams 4: seen by strace."""
     trace = tmp_path / "trace"
     command = [
         "strace",

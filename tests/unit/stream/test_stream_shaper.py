@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from interwork.core.errors import BadInput
 from interwork.core.resource import BAD_NO_DATA, GOOD, BatchBuilder, Signal
-from interwork.stream import Shaper, shaper
-from interwork.stream.shaper import UNCERTAIN_UNITS_EXCEEDED
+from interwork.stream import Shaper
+from interwork.stream.blueprint import shaper
+from interwork.stream.blueprint.shaper import UNCERTAIN_UNITS_EXCEEDED
 
 BANDS = dict(enumerate([0.0, 0.5, 2.0, 0.0, 0.1]))
 LONGEST_S = 3.0

@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from array import array
 from contextlib import asynccontextmanager
 
 import anyio
@@ -13,10 +14,10 @@ import world_records as records
 
 from interwork.core.clock import now, to_us
 from interwork.core.exchange import Agreement, AgreementState
-from interwork.core.resource import BAD_DEVICE_FAILURE, GOOD, UNCERTAIN_LAST_USABLE, Meaning, Signal
+from interwork.core.resource import BAD_DEVICE_FAILURE, GOOD, UNCERTAIN_LAST_USABLE, Batch, Signal
 from interwork.store import Change
 from interwork.web import live
-from interwork.web.live import Sample, pack, quality_of, sample_of, spell, texts_of
+from interwork.web.live import Frames, frame_of, quality_of, sample_of
 
 
 def signal(number=1, **more):
@@ -70,23 +71,35 @@ def is_closed(message):
     return message["type"] == "websocket.close"
 
 
-def test_a_frame_holds_times_values_and_qualities():
-    at = now()
-    samples = [
-        Sample(signal=signal(1), value=46.5, quality="good", at=at),
-        Sample(signal=signal(2)),
-    ]
-    frame = pack(samples)
-    stamps = struct.unpack_from("<3d", frame)
-    values = struct.unpack_from("<2f", frame, 24)
-    assert len(frame) == 8 + 2 * 13
-    assert stamps[1] == at.timestamp() * 1000
-    assert (values[0], math.isnan(values[1]), list(frame[-2:])) == (46.5, True, [0, 3])
+async def test_a_frame_holds_times_values_and_qualities(node):
+    node.live.update(world.reading_batch(at := now()))
+    frame = frame_of(node.live, (2, 9999)).packed()
+    stamps = struct.unpack_from("<5d", frame)
+    assert len(frame) == 8 + 2 * 17
+    assert stamps[1] == pytest.approx(at.timestamp() * 1000, abs=0.01)
+    assert (stamps[3] > 0, math.isnan(stamps[2]), math.isnan(stamps[4]), list(frame[-2:])) == (True, True, True, [0, 3])
 
 
-def test_the_same_frame_in_json_has_no_value_where_there_is_none():
-    spelled = json.loads(spell([Sample(signal=signal(1))]))
+async def test_a_counter_beyond_a_million_keeps_its_last_digit(node):
+    """A value is sent as it is, not rounded to single precision."""
+    node.live.update(Batch(signal=array("i", [2]), time_us=array("q", [to_us(now())]), value=array("d", [2.0**53 - 1]),
+                           quality=array("I", [GOOD])))  # fmt: skip
+    assert struct.unpack_from("<d", frame_of(node.live, (2,)).packed(), 16)[0] == 2.0**53 - 1
+
+
+async def test_the_same_frame_in_json_has_no_value_where_there_is_none(node):
+    spelled = json.loads(frame_of(node.live, (9999,)).spelled())
     assert (spelled["value"], spelled["time"], spelled["quality"]) == ([None], [None], [3])
+
+
+async def test_pages_of_the_same_signals_share_a_frame_until_something_changes(node):
+    """portal 6: fifty visitors of one page cost one packing."""
+    frames = Frames()
+    first = frames.at(node.live, (1, 2))
+    assert frames.at(node.live, (1, 2)) is not None
+    assert frames.at(node.live, (1, 2))[1] is first[1]
+    node.live.update(world.reading_batch(now()))
+    assert frames.at(node.live, (1, 2))[1] is not first[1]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +122,9 @@ async def test_a_lost_machine_s_values_are_uncertain_not_zero(node):
     assert sample.value > 0
 
 
-def test_words_are_kept_apart_from_numbers():
-    words = Sample(signal=signal(1, is_text=True, meaning=Meaning.EXECUTION), text="ACTIVE", quality="good")
-    assert texts_of([words, Sample(signal=signal(2), value=1.0)]) == {"1": "ACTIVE"}
+async def test_words_are_kept_apart_from_numbers(node):
+    node.live.update(world.reading_batch(now()))
+    assert frame_of(node.live, (1, 2)).words == {"1": "ACTIVE"}
 
 
 async def test_a_page_hears_of_its_signals_and_of_each_change(owner, node):
@@ -132,7 +145,7 @@ async def test_a_busy_machine_sends_no_more_frames_than_a_page_can_paint(owner, 
         while anyio.current_time() - began < 1.0:
             node.live.update(world.reading_batch(now()))
             await anyio.sleep(0.01)
-    assert sum(map(is_frame, socket.sent)) <= 8
+    assert sum(map(is_frame, socket.sent)) <= 17
 
 
 @pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": ""}])
@@ -168,7 +181,8 @@ async def test_events_say_the_same_where_sockets_are_blocked(owner, node, monkey
     seen = []
 
     async def frames(_connection, signals):
-        yield [sample_of(node.live, one) for one in signals]
+        frame = frame_of(node.live, [one.number for one in signals])
+        yield frame, frame.packed()
 
     monkeypatch.setattr(live, "frames", frames)
     answer = await owner.get("/live/events?signals=2,1")

@@ -13,10 +13,17 @@ from starlette.routing import Route
 
 from interwork.core.organisation import Role
 from interwork.web.access import MAY, Visitor, require
-from interwork.web.api import core
+from interwork.web.api import core, designs, edge, machines, operate, readings
 from interwork.web.api.reading import Entry, Handler
 
-TABLES: tuple[tuple[Entry, ...], ...] = (core.ROUTES,)
+TABLES: tuple[tuple[Entry, ...], ...] = (
+    core.ROUTES,
+    designs.ROUTES,
+    edge.ROUTES,
+    machines.ROUTES,
+    operate.ROUTES,
+    readings.ROUTES,
+)
 
 
 def routes(prefix: str = "/api") -> list[Route]:

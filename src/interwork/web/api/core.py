@@ -8,7 +8,6 @@ from starlette.requests import Request
 from interwork import __version__
 from interwork.consortium import metrics
 from interwork.core.clock import parse_moment, to_us
-from interwork.core.design import ThreadEdge, ThreadNode
 from interwork.core.errors import BadInput, Refused
 from interwork.core.exchange import Agreement, Receipt, Transfer
 from interwork.core.ids import new_id
@@ -16,7 +15,7 @@ from interwork.core.making import Inspection, Job, Measurement, Order, Run, RunS
 from interwork.core.planning import Plan
 from interwork.core.resource import Resource, Signal
 from interwork.design import prov
-from interwork.flows import fund_project, ingest, join, look, make_part, publish
+from interwork.flows import fund_project, ingest, join, look, make_part, publish, trace
 from interwork.flows.fulfil import perform, stop
 from interwork.flows.make_part import replan
 from interwork.flows.make_part.draw import take_awards
@@ -78,8 +77,8 @@ async def _connect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _probe(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    asked = await body_of(request, ingest.Connection)
-    return await ingest.probe(asked.endpoint, asked.options)
+    node, asked = node_of(request), await body_of(request, ingest.Connection)
+    return await ingest.probe(asked.endpoint, ingest.resolved(node, asked.endpoint, asked.options))
 
 
 async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -128,12 +127,15 @@ async def _plan(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _thread(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    store = node_of(request).store
-    nodes = await store.find(ThreadNode, limit=10_000)
-    edges = await store.find(ThreadEdge, limit=10_000)
-    if request.query_params.get("form") == "prov":
-        return prov(nodes, edges)
-    return {"nodes": nodes, "edges": edges}
+    store, query = node_of(request).store, request.query_params
+    way = query.get("way", "backward")
+    if way not in ("backward", "forward"):
+        raise BadInput(f"way={way[:20]!r} is none.", remedy="Give backward or forward.")
+    if "node" in query:
+        shown = await trace.part(store, query["node"], forward=way == "forward")
+    else:
+        shown = await trace.newest(store)
+    return prov(shown.nodes, shown.edges) if query.get("form") == "prov" else shown
 
 
 async def _agreements(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from interwork.connectors.sparkplug.edge_node import EdgeStatus
 from interwork.core.errors import BadInput, Damaged, WrongState
 from interwork.core.event import Event, Tag
 from interwork.core.exchange import Outgoing, Peer, Policy
@@ -32,6 +33,7 @@ class AdminView:
     policies: tuple[Policy, ...]
     peers: tuple[Peer, ...]
     connected: tuple[Resource, ...]
+    edge: EdgeStatus
     unsent: tuple[Outgoing, ...]
     events: tuple[Event, ...]
     is_checked: bool
@@ -62,6 +64,7 @@ async def admin_view(node: Node, *, verify: bool) -> AdminView:
         policies=tuple(await store.find(Policy, limit=500)),
         peers=tuple(await store.find(Peer, limit=500)),
         connected=tuple(one for one in await store.find(Resource, limit=1000) if one.endpoint),
+        edge=node.edge,
         unsent=tuple(await store.find(Outgoing, state=["waiting", "dead"], limit=50)),
         events=tuple(tail),
         is_checked=is_checked,

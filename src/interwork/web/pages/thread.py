@@ -18,6 +18,7 @@ from interwork.core.planning import Match, Need, Plan, Quote
 from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
 from interwork.core.resource import Blueprint, Resource, Signal
 from interwork.flows.node import Node
+from interwork.flows.trace import trace
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.agreements import names_of
 from interwork.web.render import address_of, render, short
@@ -77,39 +78,17 @@ class NodeView:
     names: Mapping[str, str]
 
 
-async def walk(node: Node, start: str, *, forward: bool, most: int) -> tuple[dict[str, ThreadEdge], list[str], bool]:
-    """Follow edges from a node in one direction, breadth first; returns edges, ids in order of distance, and a cut."""
-    edges: dict[str, ThreadEdge] = {}
-    found, frontier = {start: None}, [start]
-    while frontier:
-        ahead = []
-        for edge in await _edges(node, frontier, forward=forward):
-            edges[edge.id] = edge
-            other = edge.target if forward else edge.source
-            if other not in found:
-                if len(found) >= most:
-                    return edges, list(found), True
-                found[other] = None
-                ahead.append(other)
-        frontier = ahead
-    return edges, list(found), False
-
-
-async def _edges(node: Node, ids: list[str], *, forward: bool) -> list[ThreadEdge]:
-    if forward:
-        return await node.store.find(ThreadEdge, source=ids, limit=10_000)
-    return await node.store.find(ThreadEdge, target=ids, limit=10_000)
-
-
 async def thread_view(node: Node, start: str, most: int) -> ThreadView:
     """Collect what led to a thing and what came of it."""
-    back, before, cut_before = await walk(node, start, forward=False, most=most)
-    on, after, cut_after = await walk(node, start, forward=True, most=most)
-    ids = list(dict.fromkeys([*reversed(before), *after]))[: 2 * most]
+    before = await trace(node.store, start, forward=False, most=most)
+    after = await trace(node.store, start, forward=True, most=most)
+    ids = list(dict.fromkeys([*reversed(before.ids), *after.ids]))[: 2 * most]
     nodes = {one.id: one for one in await node.store.find(ThreadNode, id=ids, limit=4 * most)}
     if start not in nodes:
         raise NotFound(f"{start[:80]!r} is on no thread here.", remedy="Open Thread and choose something that is.")
-    edges = tuple(one for one in {**back, **on}.values() if one.source in nodes and one.target in nodes)
+    edges = tuple(
+        one for one in dict.fromkeys((*before.edges, *after.edges)) if one.source in nodes and one.target in nodes
+    )
     rows = tuple(
         Row(
             node=nodes[one],
@@ -124,7 +103,7 @@ async def thread_view(node: Node, start: str, most: int) -> ThreadView:
         rows=rows,
         edges=edges,
         labels={one.id: one.label for one in nodes.values()},
-        is_cut=cut_before or cut_after,
+        is_cut=before.is_cut or after.is_cut,
         names=await names_of(node),
     )
 
@@ -136,8 +115,8 @@ async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
     record = await node.store.peek(kind, identifier) if kind else None
     if found is None and record is None:
         raise NotFound(f"{identifier[:80]!r} is not held here.", remedy="Follow a link of the thread.")
-    _, before, _ = await walk(node, identifier, forward=False, most=SHOWN_MAX)
-    _, after, _ = await walk(node, identifier, forward=True, most=SHOWN_MAX)
+    before = (await trace(node.store, identifier, forward=False, most=SHOWN_MAX)).ids
+    after = (await trace(node.store, identifier, forward=True, most=SHOWN_MAX)).ids
     nodes = {one.id: one for one in await node.store.find(ThreadNode, id=[*before, *after], limit=2 * SHOWN_MAX)}
     address = address_of(identifier)
     plain = tuple(_fields(record)) if record is not None else ()

@@ -3,8 +3,10 @@
 import { say } from "./words.js";
 
 const QUALITIES = ["good", "uncertain", "bad", "none"];
-const SILENT_MS = 12000; // the server beats every five seconds; this much silence is a lost connection
+const SILENT_MS = 12000; // the server beats every second; this much silence is a lost connection
 const QUIET_MS = 15000; // a page none of whose signals came for so long shows stale values
+const PERIODS = 3; // a signal that came regularly and missed so many periods is stale
+const REGULAR = 5; // so many like intervals make a signal regular
 
 class Feed extends EventTarget {
   constructor() {
@@ -102,8 +104,8 @@ class Feed extends EventTarget {
   takeBinary(buffer) {
     const count = this.order.length;
     const stamps = new Float64Array(buffer, 0, 1 + count);
-    const values = new Float32Array(buffer, 8 * (1 + count), count);
-    const qualities = new Uint8Array(buffer, 8 * (1 + count) + 4 * count, count);
+    const values = new Float64Array(buffer, 8 * (1 + count), count);
+    const qualities = new Uint8Array(buffer, 8 * (1 + 2 * count), count);
     this.take(stamps[0], stamps.subarray(1), values, qualities);
   }
 
@@ -118,7 +120,10 @@ class Feed extends EventTarget {
       const value = values[index] ?? NaN;
       const quality = QUALITIES[qualities[index]];
       if (!known || known.time !== time || !Object.is(known.value, value) || known.quality !== quality) {
-        this.latest.set(number, { time, value, quality, text: "" });
+        this.latest.set(number, this.told(known, time, value, quality));
+        this.touch(number);
+      } else if (!known.late && this.isLate(known, now)) {
+        known.late = true;
         this.touch(number);
       }
     }
@@ -127,6 +132,21 @@ class Feed extends EventTarget {
       this.stale = stale;
       for (const number of this.order) this.touch(number);
     }
+  }
+
+  // Remember how regularly a signal comes, so that one that stops is noticed while the others go on.
+  told(known, time, value, quality) {
+    const gap = known ? time - known.time : NaN;
+    let { period = 0, like = 0 } = known ?? {};
+    if (gap > 0) {
+      like = period && Math.abs(gap - period) < 0.5 * period ? Math.min(like + 1, REGULAR) : Math.max(0, like - 1);
+      period = period ? period + 0.3 * (gap - period) : gap;
+    }
+    return { time, value, quality, period, like, late: false };
+  }
+
+  isLate(known, now) {
+    return known.like >= REGULAR && now - known.time > PERIODS * known.period + 500;
   }
 
   touch(number) {
@@ -145,7 +165,7 @@ class Feed extends EventTarget {
       if (!element.visible) continue;
       this.dirty.delete(element);
       const reading = this.latest.get(element.watched);
-      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: this.stale });
+      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: this.stale || reading.late });
     }
   }
 

@@ -10,25 +10,38 @@ class LiveValue extends HTMLElement {
     feed.watch(this, signal, (reading) => this.show(signal, reading));
   }
 
+  // Only what differs is written: five hundred of these change ten times a second.
   show(signal, reading) {
-    this.dataset.quality = reading.quality;
-    this.toggleAttribute("data-stale", Boolean(reading.stale));
-    if (this.hasAttribute("labels")) {
-      const word = reading.quality === "good" && reading.text ? reading.text.toLowerCase() : "unavailable";
-      this.textContent = say(word);
-      const state = this.closest(".state");
-      if (state) state.dataset.tone = TONES[word] ?? "idle";
-      return;
+    const stale = Boolean(reading.stale);
+    if (this.dataset.quality !== reading.quality) this.dataset.quality = reading.quality;
+    if (this.hasAttribute("data-stale") !== stale) this.toggleAttribute("data-stale", stale);
+    if (this.hasAttribute("labels")) return this.showState(reading);
+    this.write(this, reading.text || number(reading.value));
+    this.cells ??= this.findCells(signal);
+    if (this.cells.quality) this.write(this.cells.quality, stale ? say("stale") : say(reading.quality));
+    if (this.cells.time && reading.time) {
+      const second = Math.floor(reading.time / 1000);
+      if (second === this.second) return;
+      this.second = second;
+      this.cells.time.textContent = clock(reading.time);
+      this.cells.time.dateTime = new Date(reading.time).toISOString();
     }
-    this.textContent = reading.text || number(reading.value);
+  }
+
+  showState(reading) {
+    const word = reading.quality === "good" && reading.text ? reading.text.toLowerCase() : "unavailable";
+    this.write(this, say(word));
+    const state = this.closest(".state");
+    if (state) state.dataset.tone = TONES[word] ?? "idle";
+  }
+
+  findCells(signal) {
     const row = this.closest("tr");
-    const quality = row?.querySelector(`[data-quality-of="${signal}"]`);
-    if (quality) quality.textContent = reading.stale ? say("stale") : say(reading.quality);
-    const time = row?.querySelector(`[data-time-of="${signal}"]`);
-    if (time && reading.time) {
-      time.textContent = clock(reading.time);
-      time.dateTime = new Date(reading.time).toISOString();
-    }
+    return { quality: row?.querySelector(`[data-quality-of="${signal}"]`), time: row?.querySelector(`[data-time-of="${signal}"]`) };
+  }
+
+  write(element, text) {
+    if (element.firstChild?.nodeValue !== text) element.textContent = text;
   }
 }
 

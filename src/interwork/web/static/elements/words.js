@@ -21,6 +21,10 @@ export function number(value) {
   return formats.get(digits).format(value);
 }
 
+const clocks = new Map();
+
 export function clock(milliseconds, options = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }) {
-  return new Intl.DateTimeFormat(language, options).format(milliseconds);
+  const key = JSON.stringify(options);
+  if (!clocks.has(key)) clocks.set(key, new Intl.DateTimeFormat(language, options));
+  return clocks.get(key).format(milliseconds);
 }

@@ -1,0 +1,487 @@
+"""The historian: every reading on the disk before it is acknowledged, and every question about them.
+
+DuckDB runs in worker threads: one that writes, two that read, one that seals, so a long question never waits for
+a commit and a commit never waits for a seal. Appends that arrive while one commits share the next commit. Each wait
+is bounded, each query is stopped at its limit, and a disk that fills up is an answer (DiskFull), not an end: the
+database is closed, opened again, and holds everything that was acknowledged.
+"""
+
+import copy
+import shutil
+from array import array
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import duckdb
+import structlog
+
+from interwork.core.clock import Clock, now, to_us
+from interwork.core.errors import BadInput, DiskFull, InterworkError, LimitReached, Unusable
+from interwork.core.resource import Batch
+from interwork.core.settings import Limits
+from interwork.stream.columns import columns_of
+from interwork.stream.historian import queries
+from interwork.stream.historian.engine import READERS, RESERVE_BYTES, Engine
+from interwork.stream.historian.keeping import Keeping
+from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.queries import ALWAYS, FOREVER, Trend, Usage
+from interwork.stream.historian.sealing import Lake
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+SEAL_ROWS = 3_600_000
+"""So many unsealed readings are sealed without waiting for the hour to end."""
+SEAL_AFTER_US = 60_000_000
+"""How long after the hour it is sealed: late readings of the hour still get into its file."""
+MERGE_AFTER_US = HOUR_US
+"""How long after an hour (for roll-ups: a day) its files are merged: until then more late ones may come."""
+ROLLED_KEPT = 12
+"""Roll-ups are kept this many times as long as readings."""
+TICK_S = 10.0
+RETRY_S = 60.0
+COMMIT_ROWS = 200_000
+"""Readings that share one commit at the most (a larger batch has one to itself)."""
+WAITING = 64
+"""Appends that wait at the same time; further ones wait at the door, and so slow their source."""
+APPEND_S = 30.0
+QUERY_S = 30.0
+SEAL_S = 600.0
+TIGHT, CRITICAL = 0.85, 0.95
+"""Shares of the volume used from which on it is told."""
+HOT_MAX = 60_000_000
+"""Unsealed readings held at the most: beyond, sealing has failed for long, and appends are refused."""
+SIGNALS_MAX = 10_000
+SECOND_US = 1_000_000
+ROWS_MAX = 5_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the historian is: `ok`, `tight` (85 % of the volume used), `critical` (95 %) or `full` (appends refused)."""
+
+    level: str
+    used_share: float
+    free_bytes: int
+    hot_rows: int
+    fault: str
+    """Why the last upkeep failed; empty where it did not."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One append under way."""
+
+    batch: Batch
+    sequence: int = 0
+    fault: InterworkError | None = None
+
+
+class Historian:
+    """Keeps readings; made with `await Historian.open(folder)`."""
+
+    def __init__(self, folder: Path, clock: Clock, limits: Limits | None) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._limits = limits
+        self._engine: Engine | None = None
+        self._sequence = 0
+        self._hot_rows = 0
+        self._threads = anyio.CapacityLimiter(READERS + 2)
+        self._door = anyio.Semaphore(WAITING)
+        self._waiting: list[_Entry] = []
+        self._writing = anyio.Lock()
+        self._reading = anyio.Semaphore(READERS)
+        self._sealing = anyio.Lock()
+        self._cutting = anyio.Lock()
+        self._is_closed = False
+        self._level = "ok"
+        self._fault = ""
+
+    @classmethod
+    async def open(cls, folder: Path, *, clock: Clock = now, limits: Limits | None = None) -> Self:
+        """Open the readings of a folder; with limits, `run` drops sealed hours past retention or quota."""
+        historian = cls(folder, clock, limits)
+        await historian._open()
+        return historian
+
+    async def close(self) -> None:
+        """Close the database after the append under way; a seal under way is given up and done again later."""
+        self._is_closed = True
+        if self._engine is not None:
+            self._engine.sealing.interrupt()
+        async with self._writing:
+            await self._let_go()
+
+    async def append(self, batch: Batch) -> int:
+        """Keep a batch, durable when this returns; the answer is the sequence of its last reading."""
+        rows = len(columns_of(batch).signal)
+        if rows == 0:
+            return self._sequence
+        entry = _Entry(batch)
+        try:
+            with anyio.fail_after(APPEND_S):
+                async with self._door:
+                    self._waiting.append(entry)
+                    try:
+                        async with self._writing:
+                            while entry in self._waiting:
+                                await self._commit()
+                    finally:
+                        if entry in self._waiting:
+                            self._waiting.remove(entry)
+        except TimeoutError as fault:
+            raise LimitReached(
+                f"{rows} readings waited {APPEND_S:.0f} s to be written and were not.",
+                where="historian",
+                remedy="Send them again, in fewer, larger batches.",
+            ) from fault
+        if entry.fault is not None:
+            raise copy.copy(entry.fault) from entry.fault
+        return entry.sequence
+
+    async def _commit(self) -> None:
+        """Write the batches that wait, in one transaction; each learns its sequence or the fault."""
+        group: list[_Entry] = []
+        rows = 0
+        while self._waiting and (not group or rows + len(self._waiting[0].batch) <= COMMIT_ROWS):
+            group.append(self._waiting.pop(0))
+            rows += len(group[-1].batch)
+        with anyio.CancelScope(shield=True):
+            try:
+                self._check_backlog()
+                engine = self._engine or await self._revive()
+                await self._thread(engine.insert, [entry.batch for entry in group], self._sequence + 1)
+            except InterworkError as fault:
+                for entry in group:
+                    entry.fault = fault
+                await self._mend(fault)
+                return
+        self._hot_rows += rows
+        for entry in group:
+            self._sequence += len(entry.batch)
+            entry.sequence = self._sequence
+
+    def _check_backlog(self) -> None:
+        if self._hot_rows >= HOT_MAX:
+            raise DiskFull(
+                f"{self._hot_rows} readings wait to be sealed. {self._fault} Nothing acknowledged was lost.",
+                where="historian",
+                remedy="Free space for sealed readings; appending resumes by itself.",
+            )
+
+    async def readings(self, signals: Sequence[int], start_us: int, end_us: int, *, limit: int = 100_000) -> Batch:
+        """Read signals from start to end (exclusive) in order of time, `limit` of them at the most."""
+        _check(signals, start_us, end_us, limit)
+        return await self._ask(partial(queries.readings, signals=_set(signals), span=(start_us, end_us), limit=limit))
+
+    async def after(
+        self, sequence: int, signals: Sequence[int], start_us: int, end_us: int | None, *, limit: int = 5000
+    ) -> tuple[Batch, int]:
+        """Read what arrived after a mark, in order of arrival, and the mark to go on from: nothing is read twice."""
+        end_us = FOREVER if end_us is None else end_us
+        _check([*signals, sequence], start_us, end_us, limit)
+        durable = max(self._sequence, sequence)
+        asked = (_set(signals), start_us, end_us, limit)
+        batch, reached = await self._ask(partial(queries.after, sequence=sequence, asked=asked))
+        if reached is None:
+            return batch, durable
+        return batch, reached if len(batch) == limit else max(reached, durable)
+
+    async def trend(self, signal: int, start_us: int, end_us: int, *, points: int = 500) -> Trend:
+        """Read one signal in `points` equal steps: lowest, mean, highest and number of good readings of each."""
+        _check([signal], start_us, end_us, points)
+        return await self._ask(partial(queries.trend, signal=signal, span=(start_us, end_us), points=points))
+
+    async def trends(
+        self, signals: Sequence[int], start_us: int, end_us: int, *, width_us: int = 60_000_000
+    ) -> tuple["array[int]", Trend]:
+        """Read several signals in steps of whole seconds, counted from 1970: signal by signal, number and figures."""
+        _check(signals, start_us, end_us, 1)
+        if width_us < SECOND_US or width_us % SECOND_US or (end_us - start_us) // width_us * len(signals) > ROWS_MAX:
+            raise BadInput(
+                f"Steps of {width_us} µs are asked for.", remedy=f"Give whole seconds, and {ROWS_MAX} figures at most."
+            )
+        return await self._ask(partial(queries.trends, signals=_set(signals), span=(start_us, end_us), width=width_us))
+
+    async def durations(self, signal: int, start_us: int, end_us: int) -> dict[str, float]:
+        """Sum the seconds per text state; time without a good reading is `unknown`, and all add up to the span."""
+        _check([signal], start_us, end_us, 1)
+        return await self._ask(partial(queries.durations, signal=signal, span=(start_us, end_us)))
+
+    async def latest(self, signals: Sequence[int]) -> Batch:
+        """Read each signal's last reading by source time; signals that have none are left out."""
+        _check(signals, 0, 0, 1)
+        return await self._ask(partial(queries.last, signals=_set(signals), near=to_us(self._clock())))
+
+    async def usage(self) -> Usage:
+        """Count the readings held and the bytes they take."""
+        return await self._ask(queries.usage)
+
+    async def retain(
+        self,
+        signals: Sequence[int],
+        *,
+        keep_days: float | None = None,
+        quota_bytes: float | None = None,
+        hold: bool = False,
+    ) -> None:
+        """Keep some signals otherwise than the rest, durable when this returns; without a rule, as the rest again.
+
+        `keep_days` is how long, `quota_bytes` how much of these signals together (the oldest hours go first), and
+        `hold` is a legal hold: nothing of them is dropped, whatever retention, share or the node's own quota say.
+        """
+        _check(signals, 0, 0, 1)
+        if any(one is not None and not 0 < one < float("inf") for one in (keep_days, quota_bytes)):
+            raise BadInput(f"{keep_days} days or {quota_bytes} bytes are to be kept.", remedy="Give more than 0.")
+        keep_us = None if keep_days is None else int(keep_days * 24 * HOUR_US)
+        quota = None if quota_bytes is None else int(quota_bytes)
+        async with self._writing:
+            engine = self._engine or await self._revive()
+            with anyio.CancelScope(shield=True):
+                await self._thread(partial(engine.retain, _set(signals), keep_us, quota, hold=hold))
+
+    async def health(self) -> Health:
+        """Tell how full the volume is, what waits to be sealed, and the fault that keeps it from going on."""
+        try:
+            disk = await self._thread(shutil.disk_usage, self._folder)
+        except OSError as fault:
+            raise Unusable(f"{self._folder} cannot be read: {fault}.") from fault
+        share = 1 - disk.free / disk.total if disk.total else 1.0
+        level = "full" if disk.free < RESERVE_BYTES else "critical" if share >= CRITICAL else "tight"
+        return Health(
+            level=level if share >= TIGHT or level == "full" else "ok",
+            used_share=share,
+            free_bytes=disk.free,
+            hot_rows=self._hot_rows,
+            fault=self._fault,
+        )
+
+    async def _watch(self) -> None:
+        """Tell, once per change, that the volume fills up, and that it has room again."""
+        health = await self.health()
+        if health.level != self._level:
+            tell = log.info if health.level == "ok" else log.warning
+            tell("historian.space", level=health.level, used_share=round(health.used_share, 3), hot_rows=self._hot_rows)
+            self._level = health.level
+
+    async def seal(self) -> int:
+        """Seal everything appended so far; return how many readings that was."""
+        return await self._seal(lambda _: self._sequence)
+
+    async def run(self) -> None:
+        """Seal by the hour or by size and keep to the limits, for ever; a fault is told and tried again."""
+        hour = self._hour()
+        while True:
+            await anyio.sleep(TICK_S)
+            try:
+                await self._watch()
+                hour = await self.tend(hour)
+                self._fault = ""
+            except InterworkError as fault:
+                self._fault = str(fault)
+                log.warning("historian.seal_failed", fault=str(fault), hot_rows=self._hot_rows)
+                await anyio.sleep(RETRY_S)
+
+    async def tend(self, hour: int) -> int:
+        """Do what is due since an hour (counted from 1970): seal, drop, free; return the hour it is."""
+        is_new = self._hour() > hour
+        if is_new:
+            hour = self._hour()
+            await self._seal(lambda engine: engine.sequence_before(hour * HOUR_US))
+        elif self._hot_rows >= SEAL_ROWS:
+            await self.seal()
+        else:
+            return hour
+        await self._keep_limits()
+        return hour
+
+    def _hour(self) -> int:
+        return (to_us(self._clock()) - SEAL_AFTER_US) // HOUR_US
+
+    async def _seal(self, upto: Callable[[Engine], int]) -> int:
+        """Seal up to a sequence, then trim: writing goes on until the trim."""
+        async with self._sealing:
+            async with self._cut() as engine:
+
+                def cut() -> int:
+                    return Lake(engine).seal(min(upto(engine), self._sequence))
+
+                sealed = await self._limited(engine.sealing, SEAL_S, cut)
+            if sealed:
+                async with self._writing:
+                    await self._trim(engine)
+                log.info("historian.sealed", readings=sealed)
+        return sealed
+
+    async def _trim(self, engine: Engine) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._thread(engine.trim)
+                self._hot_rows = await self._thread(engine.hot_rows)
+            except InterworkError as fault:
+                await self._mend(fault)
+                raise
+
+    async def _keep_limits(self) -> None:
+        async with self._cut() as engine:
+            keeping, moment = Keeping(engine), to_us(self._clock())
+            if self._limits is not None:
+                cutoff = moment - int(self._limits.retention_days * 24 * HOUR_US)
+                if await self._thread(keeping.drop_before, cutoff, moment):
+                    log.info("historian.retention_kept", days=self._limits.retention_days)
+                await self._thread(keeping.drop_rolled, moment - ROLLED_KEPT * (moment - cutoff))
+                if await self._thread(keeping.keep_quotas):
+                    log.info("historian.share_reached")
+                if await self._thread(keeping.drop_to_fit, self._limits.storage_gb * 1e9):
+                    log.warning("historian.quota_reached", gigabytes=self._limits.storage_gb)
+            if merged := await self._thread(keeping.merge, moment - MERGE_AFTER_US):
+                log.info("historian.merged", files=merged)
+            await self._thread(keeping.free)
+
+    @asynccontextmanager
+    async def _cut(self) -> AsyncGenerator[Engine, None]:
+        """Hold the sealing cursor; the work on it is not torn by a cancellation."""
+        await self._awake()
+        async with self._cutting:
+            with anyio.CancelScope(shield=True):
+                yield self._open_engine()
+
+    async def _ask(self, query: Callable[[Engine, duckdb.DuckDBPyConnection], T]) -> T:
+        """Put a question in a worker thread and stop it at its limit, or when the asker goes away."""
+        try:
+            with anyio.fail_after(QUERY_S):
+                await self._awake()
+                await self._reading.acquire()
+        except TimeoutError as fault:
+            raise LimitReached(
+                f"{READERS} other questions have been running for {QUERY_S:.0f} s.",
+                where="historian",
+                remedy="Ask again in a moment.",
+            ) from fault
+        try:
+            engine = self._open_engine()
+            cursor = engine.lend()
+
+            def answer() -> T:
+                with engine.snapshot(cursor):
+                    return query(engine, cursor)
+
+            try:
+                return await self._limited(cursor, QUERY_S, answer)
+            finally:
+                engine.give_back(cursor)
+        finally:
+            self._reading.release()
+
+    async def _limited(self, cursor: duckdb.DuckDBPyConnection, limit_s: float, work: Callable[[], T]) -> T:
+        """Do work with a cursor in a thread, interrupted at a limit, or when the asker goes away."""
+        answers: list[T] = []
+        faults: list[InterworkError] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_interrupt_late, cursor, limit_s)
+            try:
+                answers.append(await self._thread(work))
+            except InterworkError as fault:
+                faults.append(fault)
+            tasks.cancel_scope.cancel()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if faults:
+            raise faults[0]
+        return answers[0]
+
+    async def _thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._threads)
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None or self._is_closed:
+            raise Unusable(f"The historian in {self._folder} is not open.", remedy="Try again in a moment.")
+        return self._engine
+
+    async def _awake(self) -> None:
+        """Open the database again where a fault closed it."""
+        if self._engine is None and not self._is_closed:
+            async with self._writing:
+                if self._engine is None:
+                    await self._revive()
+
+    async def _mend(self, fault: InterworkError) -> None:
+        """Open the database anew after a fault of its own; called with `_writing` held."""
+        if self._engine is None or not self._engine.is_broken:
+            return
+        log.warning("historian.reopened", fault=str(fault))
+        try:
+            await self._revive()
+        except InterworkError as second:
+            log.warning("historian.closed", fault=str(second))
+
+    async def _revive(self) -> Engine:
+        """Close what is open, once nobody uses it, and open it again; called with `_writing` held."""
+        if self._is_closed:
+            raise Unusable(f"The historian in {self._folder} is closed.")
+        with anyio.CancelScope(shield=True):
+            await self._let_go()
+            await self._open()
+        return self._open_engine()
+
+    async def _let_go(self) -> None:
+        """Close the engine when its readers and the seal have finished; each of them is bounded."""
+        async with self._cutting:
+            for _ in range(READERS):
+                await self._reading.acquire()
+            try:
+                engine, self._engine = self._engine, None
+                if engine is not None:
+                    await self._thread(engine.close)
+            finally:
+                for _ in range(READERS):
+                    self._reading.release()
+
+    async def _open(self) -> None:
+        engine = await self._thread(_open_clean, self._folder)
+        self._sequence = await self._thread(engine.last_sequence)
+        self._hot_rows = await self._thread(engine.hot_rows)
+        self._engine = engine
+
+
+def _open_clean(folder: Path) -> Engine:
+    """Open an engine, finish a seal that was cut off, and remove what a crash left behind."""
+    engine = Engine.open(folder)
+    try:
+        Lake(engine).sweep()
+        engine.trim()
+        Lake(engine).catch_up()
+    except InterworkError:
+        engine.close()
+        raise
+    return engine
+
+
+async def _interrupt_late(cursor: duckdb.DuckDBPyConnection, limit_s: float) -> None:
+    """Interrupt a cursor's query at its limit or when cancelled; an idle cursor does not mind."""
+    try:
+        await anyio.sleep(limit_s)
+    finally:
+        cursor.interrupt()
+
+
+def _set(signals: Sequence[int]) -> list[int]:
+    return sorted(set(signals))
+
+
+def _check(signals: Sequence[int], start_us: int, end_us: int, limit: int) -> None:
+    if not all(ALWAYS <= number <= FOREVER for number in (start_us, end_us, *signals)):
+        raise BadInput("A time or a signal number has more than 64 bits.", remedy="Give microseconds since 1970.")
+    if len(signals) > SIGNALS_MAX:
+        raise BadInput(f"{len(signals)} signals are asked for.", remedy=f"Ask for {SIGNALS_MAX} at a time.")
+    if start_us > end_us:
+        raise BadInput(f"The range ends {(start_us - end_us) / 1e6:.0f} s before it starts.", remedy="Swap them.")
+    if not 1 <= limit <= ROWS_MAX:
+        raise BadInput(f"{limit} readings or points are asked for.", remedy=f"Ask for 1 to {ROWS_MAX}.")

@@ -1,0 +1,193 @@
+"""The historian of a node that is one of many: what arrives goes to the shared log, what is asked comes from the lake.
+
+It is asked as `Historian` is, by the same SQL; only where the readings are differs. An append is durable when the log
+has acknowledged it, and is kept here until the lake has it. What a sink has not written yet (about `flush_s`) is not
+seen by questions; live values do not come from here. Any number of readers may be open: nothing rests in them.
+"""
+
+import copy
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+import anyio
+import duckdb
+import structlog
+
+from interwork.core.clock import Clock, now
+from interwork.core.errors import DiskFull, InterworkError, LimitReached, PeerError, Refused, Unusable
+from interwork.core.resource import Batch
+from interwork.stream.historian.engine import RESERVE_BYTES, Engine
+from interwork.stream.historian.service import CRITICAL, TIGHT, Health, Historian
+from interwork.stream.scale.held import Held
+from interwork.stream.scale.log import Log, Message, cut
+from interwork.stream.scale.place import ROW_BITS, Place, SharedEngine
+
+log = structlog.get_logger()
+T = TypeVar("T")
+LOOK_S = 1.0
+HELD_BYTES = 2**30
+
+
+class Scaled(Historian):
+    """A historian over a shared log and lake; made with `await Scaled.reach(…)`."""
+
+    _place: Place
+    _log: Log | None
+    _held: Held | None
+    _looking: anyio.Lock
+    _under_way: set[str]
+
+    @classmethod
+    async def reach(
+        cls, folder: Path, place: Place, source: Log | None, *, held_bytes: int = HELD_BYTES, clock: Clock = now
+    ) -> Self:
+        """Attach the lake; without a log it is a reader, which takes no readings."""
+        scaled = cls(folder, clock, None)
+        scaled._place, scaled._log, scaled._held = place, source, None
+        scaled._looking, scaled._under_way = anyio.Lock(), set()
+        if source is not None:
+            scaled._held = await scaled._thread(Held, folder / "held", held_bytes)
+        await scaled._open()
+        return scaled
+
+    async def close(self) -> None:
+        """Let the lake and the log go."""
+        await super().close()
+        if self._log is not None:
+            await self._log.close()
+
+    async def append(self, batch: Batch) -> int:
+        """Publish a batch, durable in the log when this returns; the sequence of its last reading."""
+        if self._log is None or self._held is None:
+            raise Refused(
+                "This node is a reader and takes no readings.", rule="scale.role", remedy="Send them to a node."
+            )
+        messages = cut(batch, self._place.partitions)
+        reached: list[int] = []
+        faults: list[InterworkError] = []
+        async with anyio.create_task_group() as tasks:
+            for message in messages:
+                tasks.start_soon(self._publish, message, reached, faults)
+        if faults:
+            raise copy.copy(faults[0]) from faults[0]
+        return max(reached, default=self._sequence)
+
+    async def _publish(self, message: Message, reached: list[int], faults: list[InterworkError]) -> None:
+        """Publish one message; where that fails its caller keeps the readings, so it is not held here."""
+        assert self._log is not None
+        assert self._held is not None
+        try:
+            self._under_way.add(message.id)
+            self._held.keep(message)
+            try:
+                sequence = await self._log.publish(message)
+            except BaseException:
+                self._held.give_back(message.id)
+                raise
+            self._held.acknowledge(message.id, sequence)
+        except PeerError as fault:
+            faults.append(Unusable(fault.message, remedy=fault.remedy))
+        except InterworkError as fault:
+            faults.append(fault)
+        else:
+            reached.append((sequence << ROW_BITS) + message.rows - 1)
+        finally:
+            self._under_way.discard(message.id)
+
+    async def run(self) -> None:
+        """Release what the lake has, and send again what the log does not have, for ever."""
+        while True:
+            await anyio.sleep(LOOK_S)
+            try:
+                await self.confirm()
+                self._fault = ""
+            except (Unusable, PeerError, LimitReached) as fault:
+                if self._fault != str(fault):
+                    log.warning("scale.away", fault=str(fault))
+                self._fault = str(fault)
+
+    async def confirm(self) -> int:
+        """Release what the lake has, send again what the log has lost; return how many messages are still held."""
+        if self._held is None or self._log is None:
+            await self._look()
+            return 0
+        if len(self._held):
+            await self._look()
+            self._held.release(self._shared().progress)
+        if len(self._held):
+            known = self._held.highest
+            last = (await self._log.standing()).last
+            due = await self._thread(self._held.lost, last, known)
+            if due:
+                log.error("scale.log_lost", messages=len(due), last=last, acknowledged=known)
+            for message in [*due, *await self._thread(self._held.unsent, frozenset(self._under_way))]:
+                self._held.acknowledge(message.id, await self._log.publish(message))
+        return len(self._held)
+
+    async def seal(self) -> int:
+        """Do nothing: sinks do it."""
+        return 0
+
+    async def retain(
+        self,
+        signals: Sequence[int],
+        *,
+        keep_days: float | None = None,
+        quota_bytes: float | None = None,
+        hold: bool = False,
+    ) -> None:
+        """Refuse: in a shared lake all signals are kept for the sinks' retention."""
+        raise Refused(
+            f"{len(signals)} signals are to be kept otherwise ({keep_days} days, {quota_bytes} bytes, hold {hold}).",
+            rule="scale",
+            remedy="A shared lake keeps all signals for limits.retention_days of the sink of partition 0.",
+        )
+
+    async def health(self) -> Health:
+        """Tell how full the volume of this node is, and what waits here for the lake."""
+        try:
+            disk = await self._thread(shutil.disk_usage, self._folder)
+        except OSError as fault:
+            raise DiskFull(f"{self._folder} cannot be read: {fault}.") from fault
+        share = 1 - disk.free / disk.total if disk.total else 1.0
+        full = disk.free < RESERVE_BYTES
+        return Health(
+            level="full" if full else "critical" if share >= CRITICAL else "tight" if share >= TIGHT else "ok",
+            used_share=share,
+            free_bytes=disk.free,
+            hot_rows=0 if self._held is None else self._held.rows,
+            fault=self._fault,
+        )
+
+    async def _ask(self, query: Callable[[Engine, duckdb.DuckDBPyConnection], T]) -> T:
+        await self._look()
+        return await super()._ask(query)
+
+    async def _look(self) -> None:
+        """Take a new picture of the lake; where the catalog has gone away, attach it anew, once."""
+        await self._awake()
+        try:
+            await self._refresh()
+        except Unusable as fault:
+            log.info("scale.attached_again", fault=str(fault))
+            async with self._writing:
+                await self._revive()
+            await self._refresh()
+        self._sequence = self._shared().mark
+
+    async def _refresh(self) -> None:
+        async with self._looking, self._cut() as engine:
+            await self._thread(engine.refresh)
+
+    def _shared(self) -> SharedEngine:
+        engine = self._open_engine()
+        assert isinstance(engine, SharedEngine)
+        return engine
+
+    async def _open(self) -> None:
+        founding = partial(SharedEngine.reach, self._folder, self._place, is_founding=self._log is not None)
+        self._engine = await self._thread(founding)
+        self._sequence = self._shared().mark

@@ -1,0 +1,148 @@
+"""How the words and figures of operating a plant are written: filters for its pages."""
+
+import math
+import re
+from typing import Any
+
+from babel.units import format_unit
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from interwork.core import units
+from interwork.core.clock import from_us
+from interwork.stream.insight import Figure
+from interwork.stream.insight.figures import Term
+from interwork.web.words import Tongue, mark
+
+CONDITIONS = {"above": mark("above"), "below": mark("below"), "state": mark("says"), "stale": mark("not heard")}
+PRIORITIES = {1: mark("Low"), 2: mark("Medium"), 3: mark("High")}
+SAID = (
+    mark("No connection"), mark("Fault"),
+    mark("Its states, counts and energy are not known while it lasts."),
+    mark("Check that it is switched on and on the network."),
+    mark("It makes nothing until somebody clears it."),
+    mark("Read the message at the machine, clear it, and give the reason of the stop."),
+)  # fmt: skip
+"""What the node itself says in the alarms it makes; what people typed is shown as they typed it."""
+TERMS = {
+    "GQ": mark("good parts"), "PQ": mark("parts"), "energy": mark("energy"), "idle energy": mark("idle energy"),
+    "water": mark("water"), "product": mark("product"), "input": mark("input"), "repair": mark("repair"),
+    "failures + 1": mark("failures + 1"),
+}  # fmt: skip
+RULES = {
+    "we-1": mark("Western Electric 1: one point beyond 3σ"),
+    "we-2": mark("Western Electric 2: 2 of 3 beyond 2σ on one side"),
+    "we-3": mark("Western Electric 3: 4 of 5 beyond 1σ on one side"),
+    "we-4": mark("Western Electric 4: 8 in a row on one side"),
+    "nelson-1": mark("Nelson 1: one point beyond 3σ"),
+    "nelson-2": mark("Nelson 2: 9 in a row on one side"),
+    "nelson-3": mark("Nelson 3: 6 in a row rising or falling"),
+    "nelson-4": mark("Nelson 4: 14 in a row alternating"),
+    "nelson-5": mark("Nelson 5: 2 of 3 beyond 2σ on one side"),
+    "nelson-6": mark("Nelson 6: 4 of 5 beyond 1σ on one side"),
+    "nelson-7": mark("Nelson 7: 15 in a row within 1σ"),
+    "nelson-8": mark("Nelson 8: 8 in a row beyond 1σ on both sides"),
+}
+_RANGE = re.compile(r"(\d+)([mhd])")
+
+
+def _tongue(context: Context) -> Tongue:
+    tongue: Tongue = context["tongue"]
+    return tongue
+
+
+@pass_context
+def figure(context: Context, one: Figure) -> str:
+    """Write a figure's value: a share as percent, a time as a length, else a number with its unit."""
+    tongue = _tongue(context)
+    if one.value is None:
+        return "–"
+    if one.unit == "1":
+        return tongue.percent(one.value)
+    if one.unit == "s":
+        return tongue.duration(one.value)
+    small = 3 if 0 < abs(one.value) < 0.1 else None
+    return f"{tongue.number(one.value, small)} {units.symbol(one.unit)}".strip()
+
+
+@pass_context
+def term(context: Context, one: Term) -> str:
+    """Write one side of a figure: what it is and how much."""
+    tongue = _tongue(context)
+    name = tongue.say(TERMS[one.what]) if one.what in TERMS else one.what
+    if one.amount is None:
+        return f"{name} –"
+    if one.unit == "s":
+        return f"{name} {length(context, one.amount)}"
+    if one.unit == "1":
+        return f"{tongue.number(one.amount, 0)} {name}"
+    return f"{name} {tongue.number(one.amount)} {units.symbol(one.unit)}"
+
+
+@pass_context
+def exact(context: Context, value: float | None) -> str:
+    """Write a number with three significant digits, however small it is."""
+    if value is None or not value or abs(value) >= 1:
+        return _tongue(context).number(value)
+    return _tongue(context).number(value, min(9, 2 - math.floor(math.log10(abs(value)))))
+
+
+@pass_context
+def length(context: Context, seconds: float) -> str:
+    """Write a length of time that may be negative (a speed loss that is a gain) or longer than days."""
+    tongue = _tongue(context)
+    sign = "−" if seconds < 0 else ""
+    size = abs(seconds)
+    return (
+        f"{sign}{tongue.number(size / 3600, 1)} h"
+        if size >= 5400
+        else f"{sign}{tongue.duration(size) if size else '0 s'}"
+    )
+
+
+@pass_context
+def range_name(context: Context, text: str) -> str:
+    """Write `8h` as a person says it."""
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        return text
+    unit = {"m": "duration-minute", "h": "duration-hour", "d": "duration-day"}[found[2]]
+    return str(format_unit(int(found[1]), unit, locale=_tongue(context).locale))
+
+
+@pass_context
+def priority(context: Context, one: int) -> str:
+    """Name a priority."""
+    return _tongue(context).say(PRIORITIES.get(int(one), ""))
+
+
+@pass_context
+def condition(context: Context, name: str) -> str:
+    """Name what an alarm watches."""
+    return _tongue(context).say(CONDITIONS.get(str(name), str(name)))
+
+
+@pass_context
+def said(context: Context, text: str) -> str:
+    """Translate what the node itself says in its own alarms."""
+    return _tongue(context).say(text) if text in SAID else text
+
+
+@pass_context
+def rule(context: Context, name: str) -> str:
+    """Say what a run rule looks for."""
+    return _tongue(context).say(RULES.get(name, name))
+
+
+FILTERS: dict[str, Any] = {
+    "figure": figure,
+    "term": term,
+    "length_of_time": length,
+    "range": range_name,
+    "priority": priority,
+    "said": said,
+    "exact": exact,
+    "condition": condition,
+    "rule": rule,
+    "from_us": from_us,
+}
