@@ -23,6 +23,9 @@ from interwork.core.part.shape import Hole as Hole
 from interwork.core.part.shape import Printing as Printing
 from interwork.core.part.shape import Shape as Shape
 from interwork.core.part.shape import Signature as Signature
+from interwork.core.part.study import MeasuredFacts as MeasuredFacts
+from interwork.core.part.study import Study as Study
+from interwork.core.part.study import StudyState as StudyState
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,47 +57,6 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the manifest: canonical JSON over parents, files and characteristics (a Merkle node)."""
     characteristics: tuple[Characteristic, ...] = ()
     attachments: tuple[Attachment, ...] = ()
-
-
-class MeasuredFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one analyser version found in one file; measured once, whoever asks."""
-
-    id: str
-    """Derived from the digest and the analyser."""
-    digest: str
-    analyser: str
-    media_type: str
-    geometry: Geometry
-    view_digest: str
-    characteristics: tuple[Characteristic, ...] = ()
-    at: datetime
-
-
-class StudyState(StrEnum):
-    """Where an analysis stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class Study(msgspec.Struct, frozen=True, kw_only=True):
-    """One analysis of a file that somebody asked for: its progress, and what came of it."""
-
-    id: str
-    file_name: str
-    digest: str
-    state: StudyState
-    stage: str = ""
-    progress: float = 0.0
-    revision: str = ""
-    message: str = ""
-    remedy: str = ""
-    asked_by: str = ""
-    created_at: datetime
-    updated_at: datetime
 
 
 class Port(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,32 +4,44 @@ The parent knows a format by its first bytes, refuses what no child need see, an
 one bounded answer out, under a clock. Whatever becomes of the child (crash, limit, silence) is an UnreadableDesign.
 """
 
-import os
 import signal
-import sys
-import tempfile
 from pathlib import PurePath
 from typing import Any
 
-import anyio
 import msgspec
-from anyio.abc import ByteReceiveStream, ByteSendStream, Process
+import structlog
 
-from interwork.core.design import Geometry
-from interwork.core.errors import LimitReached, UnreadableDesign
+from interwork.core.design import Characteristic, Geometry
+from interwork.core.errors import UnreadableDesign
 from interwork.core.ids import derived_id
-from interwork.design.part21 import SIZE_LIMIT
+from interwork.design import child
+from interwork.design.child import AT_ONCE as AT_ONCE
+from interwork.design.child import PROGRESS as PROGRESS
+from interwork.design.child import Told as Told
+from interwork.design.files.fmu import ModelFile, is_fmu
+from interwork.design.files.part21 import SIZE_LIMIT
+from interwork.design.files.qif import QualityFile
+
+log = structlog.get_logger()
 
 _ANSWER_LIMIT = 64 * 1024 * 1024
-_COMPLAINT_LIMIT = 4096
-_PIECE = 1 << 20
-_MEDIA = {"step": "model/step", "iges": "model/iges", "stl": "model/stl", "3mf": "model/3mf"}
+_MEDIA = {
+    "step": "model/step",
+    "iges": "model/iges",
+    "stl": "model/stl",
+    "3mf": "model/3mf",
+    "dxf": "image/vnd.dxf",
+    "qif": "application/qif+xml",
+    "fmu": "application/x-fmu",
+}
+ANALYSER = "interwork 2 (cascadio 0.1.1)"
+"""Facts of another analyser are measured anew."""
+_WAIT_S = 900.0
 _STEP_PLEASE = "Export the part as STEP AP242 or AP214."
 _MESH_PLEASE = "Export the mesh as STL or 3MF."
 _OTHERS = {
-    ".dxf": ("2D drawings are not read yet", _STEP_PLEASE),
-    ".dwg": ("2D drawings are not read yet", _STEP_PLEASE),
-    ".pdf": ("2D drawings are not read yet", _STEP_PLEASE),
+    ".dwg": ("DWG is not read", "Export the flat pattern as DXF."),
+    ".pdf": ("drawings on paper are not read", _STEP_PLEASE),
     ".sldprt": ("SolidWorks parts are not read", _STEP_PLEASE),
     ".ipt": ("Inventor parts are not read", _STEP_PLEASE),
     ".prt": ("native CAD parts are not read", _STEP_PLEASE),
@@ -52,6 +64,18 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """GLB for the viewer: metres, the root node turns Z up to Y up."""
     text: dict[str, Any]
     """The STEP text facts (schema, unit, products, tolerances, validation properties); empty for other formats."""
+    characteristics: tuple[Characteristic, ...] = ()
+    """Dimensions and tolerances with their values, where the file states any."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file of any format holds: a shape, an inspection record, or a model."""
+
+    kind: str
+    media_type: str
+    analysis: Analysis | None = None
+    quality: QualityFile | None = None
+    model: ModelFile | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +84,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     geometry: Geometry | None = None
     view: bytes = b""
     text: dict[str, Any] = {}
+    characteristics: tuple[Characteristic, ...] = ()
+    quality: QualityFile | None = None
+    model: ModelFile | None = None
     refusal: str = ""
     remedy: str = ""
 
 
 def format_of(content: bytes, file_name: str) -> str:
-    """Tell `step`, `iges`, `stl` or `3mf` by content; raise UnreadableDesign for anything else."""
+    """Tell the format by content: `step iges stl 3mf dxf qif fmu`; raise UnreadableDesign for anything else."""
     if not content:
         raise UnreadableDesign(f"{file_name} is empty (0 bytes).", remedy="Choose the file again.")
     if len(content) > SIZE_LIMIT:
@@ -82,19 +109,32 @@ def format_of(content: bytes, file_name: str) -> str:
             f"{file_name} is a web page, not a design; the download most likely ended at a sign-in or error page.",
             remedy="Download the file itself and choose it again.",
         )
-    if len(content) > 80 and content[72:73] == b"S" and content[:72].isascii():
-        return "iges"
-    if content.startswith(b"PK\x03\x04") and suffix in (".3mf", ""):
-        return "3mf"
-    if _looks_like_stl(content, head, suffix):
-        return "stl"
-    is_dxf = head.startswith(b"AutoCAD Binary DXF") or (head[:1].isdigit() and b"SECTION" in head[:200])
-    if is_dxf or suffix in _OTHERS:
-        reason, remedy = _OTHERS[".dxf" if is_dxf else suffix]
+    found = _by_its_bytes(content, head, suffix)
+    if found:
+        return found
+    if suffix in _OTHERS:
+        reason, remedy = _OTHERS[suffix]
         raise UnreadableDesign(f"{file_name}: {reason}.", remedy=remedy)
     raise UnreadableDesign(
-        f"{file_name} is not a design this node can read.", remedy="Send STEP, IGES, STL or 3MF of the part."
+        f"{file_name} is not a design this node can read.",
+        remedy="Send STEP, IGES, STL, 3MF or DXF of the part, or a QIF or FMU that belongs to it.",
     )
+
+
+def _by_its_bytes(content: bytes, head: bytes, suffix: str) -> str:
+    if len(content) > 80 and content[72:73] == b"S" and content[:72].isascii():
+        return "iges"
+    if content.startswith(b"PK\x03\x04"):
+        if suffix == ".fmu" or (suffix != ".3mf" and is_fmu(content)):
+            return "fmu"
+        return "3mf" if suffix in (".3mf", "") else ""
+    if b"QIFDocument" in head and head.startswith(b"<"):
+        return "qif"
+    if head.startswith(b"AutoCAD Binary DXF") or (head[:1].isdigit() and b"SECTION" in head[:200]):
+        return "dxf"
+    if head.startswith(b"999") and b"SECTION" in head:
+        return "dxf"
+    return "stl" if _looks_like_stl(content, head, suffix) else ""
 
 
 def _looks_like_stl(content: bytes, head: bytes, suffix: str) -> bool:
@@ -108,111 +148,75 @@ def revision_id(file_digest: str) -> str:
     return derived_id("rev", file_digest)
 
 
-async def analyse(content: bytes, file_name: str, *, timeout_s: float = 60) -> Analysis:
-    """Read and measure a design file in a child process; raise UnreadableDesign with the reason when that fails."""
+async def analyse(content: bytes, file_name: str, *, timeout_s: float = 60, told: Told | None = None) -> Analysis:
+    """Read and measure a shape in a child process; raise UnreadableDesign with the reason when that fails."""
+    reading = await read_file(content, file_name, timeout_s=timeout_s, told=told)
+    if reading.analysis is None:
+        what = "an inspection record (QIF)" if reading.quality else "a simulation model (FMU)"
+        raise UnreadableDesign(
+            f"{file_name} is {what}, not a design: it has no shape to measure.",
+            remedy="Hand in the part first, then add this file to its revision.",
+        )
+    return reading.analysis
+
+
+async def read_file(content: bytes, file_name: str, *, timeout_s: float = 60, told: Told | None = None) -> Reading:
+    """Read a file of any known format in a limited child process; at most AT_ONCE of them run in one node."""
     kind = format_of(content, file_name)
-    with tempfile.TemporaryDirectory(prefix="interwork-design-") as folder:
-        command = [sys.executable, "-P", "-m", "interwork.design.worker", kind, str(max(1, round(timeout_s)))]
-        process = await _start(command, folder)
-        try:
-            with anyio.fail_after(timeout_s):
-                raw, complaint = await _talk(process, content)
-                code = await process.wait()
-        except TimeoutError as fault:
-            raise UnreadableDesign(
-                f"{file_name} was not read within {timeout_s:g} s and its reading was stopped.",
-                remedy="Export the part alone, without construction geometry.",
-            ) from fault
-        finally:
-            await _end(process)
-    if code != 0:
-        raise UnreadableDesign(f"{file_name} could not be read: {_cause(code, complaint)}.", remedy=_EXPORT_AGAIN)
+    async with child.slot(file_name, wait_s=_WAIT_S):
+        raw = await _ask_child(content, file_name, kind, timeout_s, told)
     return _understand(raw, file_name, kind)
 
 
-async def _start(command: list[str], folder: str) -> Process:
+async def _ask_child(content: bytes, file_name: str, kind: str, timeout_s: float, told: Told | None) -> bytes:
+    words = [kind, str(max(1, round(timeout_s)))]
     try:
-        return await anyio.open_process(command, cwd=folder, env=_environment(folder), start_new_session=True)
-    except OSError as fault:
-        raise LimitReached(
-            f"No process could be started to read the design: {fault}.", remedy="Try again when less is running."
+        said = await child.ask(
+            "interwork.design.worker", words, content, seconds=timeout_s, answer_bytes=_ANSWER_LIMIT, told=told
+        )
+    except TimeoutError as fault:
+        raise UnreadableDesign(
+            f"{file_name} was not read within {timeout_s:g} s and its reading was stopped.",
+            remedy="Export the part alone, without construction geometry.",
         ) from fault
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """Give the child what Python needs to start and none of the parent's secrets."""
-    environment = {
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONIOENCODING": "utf-8",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "TMPDIR": folder,
-        "HOME": folder,
-    }
-    if "SYSTEMROOT" in os.environ:  # Windows starts no process without it
-        environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-    return environment
-
-
-async def _talk(process: Process, content: bytes) -> tuple[bytes, bytearray]:
-    """Feed the child and collect its answer at the same time, each bounded."""
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise UnreadableDesign("The reading process has no pipes; the system may be short of file handles.")
-    answer, complaint = bytearray(), bytearray()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_feed, process.stdin, content)
-        tasks.start_soon(_drain, process.stderr, complaint)
-        async for piece in process.stdout:
-            answer += piece
-            if len(answer) > _ANSWER_LIMIT:
-                tasks.cancel_scope.cancel()
-                break
-    if len(answer) > _ANSWER_LIMIT:
+    if said.is_too_long:
         raise UnreadableDesign(f"The reading process answered with more than {_ANSWER_LIMIT >> 20} MiB.")
-    return bytes(answer), complaint
+    if said.code != 0:
+        cause = _cause(said.code, said.complaint)
+        log.warning("design.unreadable", file=file_name, cause=cause, seconds=timeout_s, at_once=AT_ONCE)
+        raise UnreadableDesign(f"{file_name} could not be read: {cause}.", remedy=_EXPORT_AGAIN)
+    return said.answer
 
 
-async def _feed(stdin: ByteSendStream, content: bytes) -> None:
-    try:
-        for begin in range(0, len(content), _PIECE):
-            await stdin.send(content[begin : begin + _PIECE])
-        await stdin.aclose()
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
-        return  # the child is gone; its exit code says why
-
-
-async def _drain(stderr: ByteReceiveStream, complaint: bytearray) -> None:
-    """Let the child print what it likes; keep the end."""
-    async for piece in stderr:
-        complaint += piece
-        del complaint[:-_COMPLAINT_LIMIT]
-
-
-async def _end(process: Process) -> None:
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None:
-            process.kill()
-        await process.aclose()
-
-
-def _understand(raw: bytes, file_name: str, kind: str) -> Analysis:
+def _understand(raw: bytes, file_name: str, kind: str) -> Reading:
     try:
         answer = msgspec.msgpack.decode(raw, type=Answer)
     except msgspec.DecodeError as fault:
         raise UnreadableDesign(
             f"{file_name} could not be read: the reading process gave no whole answer.", remedy=_EXPORT_AGAIN
         ) from fault
-    if answer.geometry is None:
+    if answer.refusal:
         raise UnreadableDesign(
             f"{file_name} could not be read. {answer.refusal}", remedy=answer.remedy or _EXPORT_AGAIN
         )
-    return Analysis(geometry=answer.geometry, media_type=_MEDIA[kind], view=answer.view, text=answer.text)
+    analysis = None
+    if answer.geometry is not None:
+        analysis = Analysis(
+            geometry=answer.geometry,
+            media_type=_MEDIA[kind],
+            view=answer.view,
+            text=answer.text,
+            characteristics=answer.characteristics,
+        )
+    if analysis is None and answer.quality is None and answer.model is None:
+        raise UnreadableDesign(f"{file_name} could not be read: the reading process found nothing in it.")
+    return Reading(kind=kind, media_type=_MEDIA[kind], analysis=analysis, quality=answer.quality, model=answer.model)
 
 
 _EXPORT_AGAIN = "Export the part again as STEP AP242 or AP214, or as STL."
 
 
-def _cause(code: int, complaint: bytearray) -> str:
+def _cause(code: int, complaint: bytes) -> str:
     if code >= 0:
         lines = complaint.decode("utf-8", "replace").strip().splitlines()
         return f"the reading process ended with code {code} ({lines[-1][:200] if lines else 'no word'})"

@@ -1,4 +1,4 @@
-"""The digital thread as a graph: what led to a thing, what came of it, what is missing, its layers, and PROV-JSON.
+"""The digital thread as a graph: what led to a thing, what came of it, what is missing, its layers, and PROV.
 
 Everything here is pure and takes nodes and edges as they are held; a node held elsewhere and not shared still stands
 in its place. Edges run from a cause to what came of it, PROV's relations run the other way; the export turns them round
@@ -17,10 +17,10 @@ from interwork.core.clock import rfc3339
 from interwork.core.design import EdgeKind, ThreadEdge, ThreadNode
 from interwork.core.errors import BadInput
 
-_NAMESPACE = "https://w3id.org/interwork/thread#"
-_ACTIVITIES = frozenset({"run", "job", "order", "transfer", "negotiation", "inspection"})
+NAMESPACE = "https://w3id.org/interwork/thread#"
+_ACTIVITIES = frozenset({"run", "job", "order", "transfer", "negotiation", "inspection", "model-run", "trial"})
 _AGENTS = frozenset({"organisation", "account", "node", "agency", "institute"})
-_AGENT, _ACTIVITY, _ENTITY = "agent", "activity", "entity"
+AGENT, ACTIVITY, ENTITY = "agent", "activity", "entity"
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,20 +155,21 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else 0.5
 
 
-def _class_of(kind: str) -> str:
+def class_of(kind: str) -> str:
+    """Tell which of PROV's three classes a kind of node is."""
     if kind in _AGENTS:
-        return _AGENT
-    return _ACTIVITY if kind in _ACTIVITIES else _ENTITY
+        return AGENT
+    return ACTIVITY if kind in _ACTIVITIES else ENTITY
 
 
 # (class of the cause, class of what came of it): PROV relation, key of what came of it, key of the cause
 _RELATIONS: dict[tuple[str, str], tuple[str, str, str]] = {
-    (_ENTITY, _ENTITY): ("wasDerivedFrom", "prov:generatedEntity", "prov:usedEntity"),
-    (_ENTITY, _ACTIVITY): ("used", "prov:activity", "prov:entity"),
-    (_ACTIVITY, _ENTITY): ("wasGeneratedBy", "prov:entity", "prov:activity"),
-    (_ACTIVITY, _ACTIVITY): ("wasInformedBy", "prov:informed", "prov:informant"),
-    (_AGENT, _ENTITY): ("wasAttributedTo", "prov:entity", "prov:agent"),
-    (_AGENT, _ACTIVITY): ("wasAssociatedWith", "prov:activity", "prov:agent"),
+    (ENTITY, ENTITY): ("wasDerivedFrom", "prov:generatedEntity", "prov:usedEntity"),
+    (ENTITY, ACTIVITY): ("used", "prov:activity", "prov:entity"),
+    (ACTIVITY, ENTITY): ("wasGeneratedBy", "prov:entity", "prov:activity"),
+    (ACTIVITY, ACTIVITY): ("wasInformedBy", "prov:informed", "prov:informant"),
+    (AGENT, ENTITY): ("wasAttributedTo", "prov:entity", "prov:agent"),
+    (AGENT, ACTIVITY): ("wasAssociatedWith", "prov:activity", "prov:agent"),
 }
 _INFLUENCED = ("wasInfluencedBy", "prov:influencee", "prov:influencer")
 _TIMED = frozenset({"used", "wasGeneratedBy"})
@@ -185,14 +186,14 @@ def _identifier(name: str) -> str:
 def prov(nodes: Iterable[ThreadNode], edges: Iterable[ThreadEdge]) -> dict[str, Any]:
     """Write the thread as PROV-JSON (W3C member submission); every relation has its agent and its time."""
     document: dict[str, Any] = {
-        "prefix": {"interwork": _NAMESPACE, "prov": "http://www.w3.org/ns/prov#"},
-        _ENTITY: {},
-        _ACTIVITY: {},
-        _AGENT: {},
+        "prefix": {"interwork": NAMESPACE, "prov": "http://www.w3.org/ns/prov#"},
+        ENTITY: {},
+        ACTIVITY: {},
+        AGENT: {},
     }
     classes = {}
     for node in nodes:
-        classes[node.id] = _class_of(node.kind)
+        classes[node.id] = class_of(node.kind)
         document[classes[node.id]][_name(node.id)] = {
             "prov:label": node.label,
             "prov:type": {"$": f"interwork:{node.kind}", "type": "prov:QUALIFIED_NAME"},
@@ -202,7 +203,7 @@ def prov(nodes: Iterable[ThreadNode], edges: Iterable[ThreadEdge]) -> dict[str, 
             "interwork:isShared": node.is_shared,
         }
     for edge in edges:
-        ends = (classes.get(edge.source, _ENTITY), classes.get(edge.target, _ENTITY))
+        ends = (classes.get(edge.source, ENTITY), classes.get(edge.target, ENTITY))
         relation, effect, cause = _RELATIONS.get(ends, _INFLUENCED)
         record: dict[str, Any] = {
             effect: _name(edge.target),
@@ -214,7 +215,7 @@ def prov(nodes: Iterable[ThreadNode], edges: Iterable[ThreadEdge]) -> dict[str, 
         if relation in _TIMED:
             record["prov:time"] = rfc3339(edge.at)
         document.setdefault(relation, {})[_name(edge.id)] = record
-        document[_AGENT].setdefault(_name(f"by:{edge.agent}"), {"prov:label": edge.agent})
+        document[AGENT].setdefault(_name(f"by:{edge.agent}"), {"prov:label": edge.agent})
     return document
 
 
@@ -228,7 +229,7 @@ def read_prov(document: Mapping[str, Any]) -> tuple[list[ThreadNode], list[Threa
     try:
         nodes = [
             _node(_identifier(name), record)
-            for part in (_ENTITY, _ACTIVITY, _AGENT)
+            for part in (ENTITY, ACTIVITY, AGENT)
             for name, record in document.get(part, {}).items()
             if "interwork:at" in record
         ]

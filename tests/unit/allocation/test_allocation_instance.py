@@ -5,8 +5,8 @@ from allocation_samples import BRNO, HOME, LYON, NOW, make_mode, make_need, make
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.allocation.admitting import distance_km, prepare
-from interwork.allocation.instance import UNITS_PER_EUR, restricted, split
+from interwork.allocation.parts.admitting import distance_km, prepare
+from interwork.allocation.parts.instance import UNITS_PER_EUR, restricted, split
 from interwork.core.organisation import Place
 from interwork.core.planning import Weights
 

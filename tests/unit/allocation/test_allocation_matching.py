@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interwork.allocation import CapacityOffer, match
-from interwork.allocation.matching import hold
+from interwork.allocation.parts.matching import hold
 from interwork.core.design import Requirement
 from interwork.core.organisation import Place
 from interwork.core.planning import Verdict

@@ -4,10 +4,10 @@ from allocation_samples import NOW, make_mode, make_need, make_plan, make_quote,
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from interwork.allocation.admitting import prepare
-from interwork.allocation.cpsat import Search, Status, cheapest, solve
-from interwork.allocation.narrowing import improve, narrow, shake
-from interwork.allocation.schedule import tidy, weigh
+from interwork.allocation.parts.admitting import prepare
+from interwork.allocation.parts.cpsat import Search, Status, cheapest, solve
+from interwork.allocation.parts.narrowing import improve, narrow, shake
+from interwork.allocation.parts.schedule import tidy, weigh
 from interwork.core.planning import Weights
 
 SLOW = settings(max_examples=25, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from interwork.allocation import QuoteRequest, draft_request, quote
-from interwork.allocation.quoting import free_windows, machining_time
+from interwork.allocation.parts.quoting import free_windows, machining_time
 from interwork.core.design import Requirement
 from interwork.core.errors import BadInput, UnknownMaterial
 from interwork.core.planning import Window

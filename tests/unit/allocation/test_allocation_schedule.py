@@ -4,8 +4,8 @@ from allocation_samples import LYON, NOW, make_mode, make_need, make_plan, make_
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.allocation.admitting import prepare
-from interwork.allocation.schedule import earliest, first_capable, weigh
+from interwork.allocation.parts.admitting import prepare
+from interwork.allocation.parts.schedule import earliest, first_capable, weigh
 from interwork.core.planning import Weights
 
 SPANS = st.lists(st.tuples(st.integers(0, 90), st.integers(1, 15)), max_size=5)

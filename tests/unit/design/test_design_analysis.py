@@ -7,7 +7,7 @@ import pytest
 
 from interwork.core.errors import LimitReached, UnreadableDesign
 from interwork.core.ids import digest_of
-from interwork.design import analyse, analysis, format_of, revision_id
+from interwork.design import analyse, analysis, child, format_of, revision_id
 from interwork.design.solid import PIPE_FLANGE, write_stl
 
 
@@ -31,13 +31,12 @@ def test_a_format_is_told_by_content(content, name, kind):
     [
         (b"", "a.step", "a.step is empty"),
         (b"<!DOCTYPE html><p>Sign in", "a.step", "web page"),
-        (b"  0\nSECTION\n  2\nHEADER", "a.dxf", "2D drawings are not read yet"),
-        (b"999\nmade by\n0\nSECTION\n", "a.txt", "2D drawings are not read yet"),
-        (b"%PDF-1.7", "a.pdf", "2D drawings"),
+        (b"%PDF-1.7", "a.pdf", "drawings on paper"),
+        (b"AC1027", "a.dwg", "as DXF"),
         (b"\xd0\xcf\x11\xe0", "a.SLDPRT", "SolidWorks"),
         (b"PK\x03\x04", "a.stpz", "compressed STEP"),
         (b"PK\x03\x04", "a.docx", "not a design"),
-        (b"\x00\x01", "a.bin", "Send STEP, IGES, STL or 3MF"),
+        (b"\x00\x01", "a.bin", "Send STEP, IGES, STL, 3MF or DXF"),
     ],
 )
 def test_what_is_no_design_is_refused_in_clear_words(content, name, word):
@@ -91,11 +90,11 @@ async def test_two_analyses_run_beside_each_other(bracket_step):
 
 def test_the_child_gets_none_of_the_parent_s_secrets(monkeypatch):
     monkeypatch.setenv("INTERWORK_SECRET", "x")
-    assert "INTERWORK_SECRET" not in analysis._environment("/folder")
+    assert "INTERWORK_SECRET" not in child.environment("/folder")
 
 
 async def test_a_process_that_cannot_start_is_no_fault_of_the_file(monkeypatch, bracket_step):
-    monkeypatch.setattr(analysis.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
     with pytest.raises(LimitReached, match="No process could be started"):
         await analyse(bracket_step, "bracket.step")
 

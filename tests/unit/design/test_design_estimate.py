@@ -6,7 +6,7 @@ from design_shapes import hole
 
 from interwork.core.resource import Rates
 from interwork.core.taxonomy import MATERIALS
-from interwork.design import estimate
+from interwork.design.making import estimate
 
 ALUMINIUM, STEEL = MATERIALS["al-6061"], MATERIALS["steel-1045"]
 

@@ -3,9 +3,10 @@
 import pytest
 
 from interwork.design import worker
-from interwork.design.features import find_reach, find_revolution, find_walls
-from interwork.design.mesh import build, join
-from interwork.design.meshfile import read_stl
+from interwork.design.files.meshfile import read_stl
+from interwork.design.geometry.features import find_reach, find_revolution
+from interwork.design.geometry.mesh import build, join
+from interwork.design.geometry.walls import find_walls
 from interwork.design.solid import PIPE_FLANGE, Block, Pocket, write_step, write_stl
 
 PLATE = Block(name="Plate", length_mm=200.0, width_mm=100.0, height_mm=3.0)

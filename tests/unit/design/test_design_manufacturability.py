@@ -4,7 +4,7 @@ import pytest
 from design_shapes import geometry, hole
 
 from interwork.core.taxonomy import MATERIALS
-from interwork.design.manufacturability import classify, find, needs_five_axes
+from interwork.design.making.manufacturability import classify, find, needs_five_axes
 
 ALUMINIUM, PA12 = MATERIALS["al-6061"], MATERIALS["pa12"]
 SHEET = geometry(
@@ -53,7 +53,7 @@ def test_a_shape_is_classed_by_its_figures(shape, material, quantity, name):
     ],
 )
 def test_what_may_trouble_the_shop_is_found_with_rule_and_number(changed, tolerance_mm, word):
-    assert word in "\n".join(find(geometry(**changed), ALUMINIUM, "milled", tolerance_mm))
+    assert word in "\n".join(one.text for one in find(geometry(**changed), ALUMINIUM, "milled", tolerance_mm))
 
 
 def test_a_plain_part_has_no_findings():

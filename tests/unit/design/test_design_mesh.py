@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from interwork.design.mesh import build, join, measure
-from interwork.design.meshfile import read_stl
+from interwork.design.files.meshfile import read_stl
+from interwork.design.geometry.mesh import build, join, measure
 from interwork.design.solid import Block, write_stl
 
 CUBE = Block(name="Cube", length_mm=10.0, width_mm=10.0, height_mm=10.0)

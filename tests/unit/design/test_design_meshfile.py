@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from interwork.core.errors import UnreadableDesign
-from interwork.design import meshfile
-from interwork.design.mesh import measure
-from interwork.design.meshfile import read_3mf, read_stl
+from interwork.design.files import meshfile
+from interwork.design.files.meshfile import read_3mf, read_stl
+from interwork.design.geometry.mesh import measure
 from interwork.design.solid import PIPE_FLANGE, write_stl
 
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"

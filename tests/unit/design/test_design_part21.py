@@ -5,7 +5,7 @@ import time
 import pytest
 
 from interwork.core.errors import UnreadableDesign
-from interwork.design import part21
+from interwork.design.files import instances, part21
 from interwork.design.solid import SENSOR_BRACKET, area_mm2
 
 JUNK = {
@@ -75,7 +75,7 @@ def test_semicolons_in_strings_and_comments_end_nothing():
     ],
 )
 def test_escapes_of_strings_are_decoded(written, meant):
-    assert part21.decode(written) == meant
+    assert instances.decode(written) == meant
 
 
 def test_inches_are_followed_to_millimetres():

@@ -7,7 +7,7 @@ from design_shapes import AT, geometry, hole
 
 from interwork.core.errors import BadInput, UnknownMaterial
 from interwork.core.taxonomy import PROCESSES
-from interwork.design import draft_process_plan
+from interwork.design import Known, draft_process_plan
 
 TURNED = geometry(
     box_mm=(100.0, 100.0, 40.0),
@@ -25,7 +25,8 @@ PRINTED = geometry(unreached_share=0.2)
 
 
 def draft(shape=None, material="al-6061", quantity=12, tolerance_mm=0.1, **more):
-    return draft_process_plan("rev-1", shape or geometry(), material, quantity, tolerance_mm, at=AT, **more)
+    known = Known(**more) if more else None
+    return draft_process_plan("rev-1", shape or geometry(), material, quantity, tolerance_mm, at=AT, known=known)
 
 
 def wanted(operation):

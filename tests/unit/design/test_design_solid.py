@@ -8,8 +8,8 @@ import pytest
 import interwork
 from interwork.core.errors import BadInput
 from interwork.design import worker
-from interwork.design.mesh import measure, read_glb
-from interwork.design.meshfile import read_stl
+from interwork.design.files.meshfile import read_stl
+from interwork.design.geometry.mesh import measure, read_glb
 from interwork.design.solid import (
     PIPE_FLANGE,
     SENSOR_BRACKET,

@@ -7,8 +7,8 @@ import struct
 import numpy as np
 import trimesh
 
-from interwork.design import view
-from interwork.design.meshfile import read_stl
+from interwork.design.files.meshfile import read_stl
+from interwork.design.geometry import view
 from interwork.design.solid import PIPE_FLANGE, Block, write_stl
 
 

@@ -4,7 +4,8 @@ A campaign is ask and tell: it asks for settings, is told what was measured, and
 kept as JSON; asked again from the same state it asks for the same settings.
 """
 
-from interwork.design.trials.campaign import Campaign, Goal, Limit, Parameter, Trial, ask, best, tell
+from interwork.core.making import Campaign, Goal, Limit, Parameter, Trial
+from interwork.design.trials.campaign import ask, best, tell
 from interwork.design.trials.classical import (
     box_behnken,
     central_composite,

@@ -13,71 +13,13 @@ import numpy as np
 from scipy.stats import norm, qmc
 
 from interwork.core.errors import BadInput, LimitReached
+from interwork.core.making import Campaign, Trial
 from interwork.design.trials.process import Array, GaussianProcess, fit
 
 CANDIDATES = 2_048
 REFINED = 6
 """How many of the best candidates are improved upon locally."""
 TRIALS_MAX = 1_000
-
-
-class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting that may be varied."""
-
-    name: str
-    low: float
-    high: float
-    unit: str = ""
-    """UCUM code."""
-    step: float = 0.0
-    """0 = continuous; else only low + k · step is asked for."""
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A linear limit on settings: sum of factor · setting is at most `most`."""
-
-    factors: dict[str, float]
-    most: float
-
-
-class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """A measured quantity that is to be small, or large, or near a target, and how much it counts."""
-
-    name: str
-    is_maximised: bool = False
-    best: float | None = None
-    """Desirability 1 is reached here; needed where there is more than one goal."""
-    worst: float | None = None
-    """Desirability 0 from here on; a measured value beyond it makes a trial unacceptable."""
-    weight: float = 1.0
-
-
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that were asked for, and what was measured; empty while it is awaited."""
-
-    number: int
-    settings: dict[str, float]
-    measured: dict[str, float] = {}
-    note: str = ""
-
-
-class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """One search for good settings, whole: what it is after and what was tried."""
-
-    id: str
-    title: str
-    parameters: tuple[Parameter, ...]
-    goals: tuple[Goal, ...]
-    limits: tuple[Limit, ...] = ()
-    first: int = 0
-    """How many trials are spread evenly before the process leads; 0 = twice the number of parameters, at least 4."""
-    seed: int = 1
-    trials: tuple[Trial, ...] = ()
-
-    @property
-    def pending(self) -> tuple[Trial, ...]:
-        """List what was asked for and not yet told."""
-        return tuple(one for one in self.trials if not one.measured)
 
 
 def check(campaign: Campaign) -> None:

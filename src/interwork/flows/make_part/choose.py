@@ -59,7 +59,7 @@ async def match_offers(node: Node, job: Job) -> tuple[Job, str]:
     need, plan = await _need_and_plan(node, job)
     offers: list[CapacityOffer] = []
     for entry_id in job.facts.get("providers", []):
-        offers.extend(_offers(await node.store.get(CatalogEntry, entry_id)))
+        offers.extend(offers_of(await node.store.get(CatalogEntry, entry_id)))
     matches = match(need, plan, offers)
     found = gaps(need, plan, matches, node.clock())
     change = Change()
@@ -93,7 +93,8 @@ def _nearest(operation: str, name: str, matches: list[Match]) -> str:
     return f"{name}: nearest is {mine[0].resource_name} at {mine[0].provider_name}: {' '.join(failed)}"
 
 
-def _offers(entry: CatalogEntry) -> list[CapacityOffer]:
+def offers_of(entry: CatalogEntry) -> list[CapacityOffer]:
+    """Read the capacity a catalog entry offers."""
     facts = entry.body.get(PROPERTIES, {})
     return [
         CapacityOffer(

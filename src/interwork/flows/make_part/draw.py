@@ -2,7 +2,7 @@
 
 import msgspec
 
-from interwork.core.design import Design, EdgeKind, ProcessPlan, Revision
+from interwork.core.design import EdgeKind, ProcessPlan, Revision
 from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind
 from interwork.core.ids import derived_id
@@ -10,7 +10,8 @@ from interwork.core.making import Job
 from interwork.core.organisation import Membership, MembershipState
 from interwork.core.planning import Need, NeedKind
 from interwork.core.programme import Award, Project
-from interwork.design import analyse, draft_process_plan
+from interwork.flows.designing.planning import Wanted, chosen_by_people, draft
+from interwork.flows.designing.recording import Drawn, record
 from interwork.flows.node import Node
 from interwork.flows.records import Grant, read_as
 from interwork.flows.weave import Knot, knot, tie
@@ -29,50 +30,26 @@ async def design(node: Node, job: Job) -> tuple[Job, str]:
 
 
 async def _measure(node: Node, job: Job) -> Revision:
-    name, digest = job.facts["file_name"], job.facts["digest"]
-    analysis = await analyse(node.files.get(digest), name)
-    now = node.clock()
-    drawn = Design(
-        id=derived_id("design", node.did, job.title),
-        name=job.title,
-        owner=job.owner,
-        created_at=now,
-        project=job.project,
+    return await record(
+        node,
+        Drawn(
+            file_name=job.facts["file_name"],
+            digest=job.facts["digest"],
+            title=job.title,
+            owner=job.owner,
+            project=job.project,
+        ),
     )
-    revision = Revision(
-        id=job.revision,
-        design=drawn.id,
-        file_name=name,
-        file_digest=digest,
-        media_type=analysis.media_type,
-        created_at=now,
-        geometry=analysis.geometry,
-        view_digest=node.files.put(analysis.view) if analysis.view else "",
-    )
-    change = Change().put(revision).event(Tag.DESIGN_RECORDED, revision.id, file=name, digest=digest)
-    if await node.store.peek(Design, drawn.id) is None:
-        change.put(drawn)
-    knot(node, change, Knot(id=revision.id, kind="design", label=name, digest=digest))
-    await node.store.commit(change)
-    return revision
 
 
 async def process_plan(node: Node, job: Job) -> tuple[Job, str]:
-    """Draft how the design is made."""
+    """Draft how the design is made; a plan that a person changed for the same order wins over the draft."""
     revision = await node.store.get(Revision, job.revision)
-    plan = draft_process_plan(
-        revision.id, revision.geometry, job.material, job.quantity, job.tolerance_mm, at=node.clock()
-    )
-    change = Change().put(plan).event(Tag.PLAN_DRAFTED, plan.id, operations=len(plan.operations))
-    knot(
-        node,
-        change,
-        Knot(id=plan.id, kind="process-plan", label=f"{plan.process_class}, {len(plan.operations)} operations"),
-    )
-    tie(node, change, revision.id, EdgeKind.PLANS, plan.id)
-    await node.store.commit(change)
+    wanted = Wanted(material=job.material, quantity=job.quantity, tolerance_mm=job.tolerance_mm)
+    plan = await chosen_by_people(node, revision.id, wanted) or await draft(node, revision, wanted)
     names = ", ".join(operation.name for operation in plan.operations)
-    return msgspec.structs.replace(job, process_plan=plan.id), f"{plan.process_class}: {names}"
+    whose = f" (version {plan.version}, changed by {plan.changed_by})" if plan.version > 1 else ""
+    return msgspec.structs.replace(job, process_plan=plan.id), f"{plan.process_class}{whose}: {names}"
 
 
 async def need(node: Node, job: Job) -> tuple[Job, str]:

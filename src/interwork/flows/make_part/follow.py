@@ -1,5 +1,7 @@
 """The agreeing, ordering and making arrows: design offered, orders placed, readings agreed and followed to the end."""
 
+from collections.abc import Sequence
+
 import anyio
 import msgspec
 import structlog
@@ -49,23 +51,28 @@ async def _post(node: Node, order: Order, path: str, body: bytes, what: str) -> 
 async def agree(node: Node, job: Job) -> tuple[Job, str]:
     """Place each provider's order, and agree on its readings; a provider that refuses or is away is planned around."""
     plan = await node.store.get(Plan, job.plan)
+    kept = [await node.store.get(Order, one) for one in job.orders]
+    covered = {line.assignment for one in kept for line in one.lines}
+    open_work = [one for one in plan.assignments if one.id not in covered]
     orders: list[Order] = []
-    agreements = 0
-    for provider in dict.fromkeys(one.provider for one in plan.assignments):
-        draft = await _draft(node, job, plan, provider)
+    for provider in dict.fromkeys(one.provider for one in open_work):
+        mine = [one for one in open_work if one.provider == provider]
+        draft = await _draft(node, job, plan, mine)
         try:
             placed = await _place(node, draft)
             orders.append(placed)
             await _agree_readings(node, placed)
         except (Refused, PeerError) as fault:
+            if kept:  # work goes on under them: planning from scratch would give it up
+                raise
             return await without(node, job, orders, provider, fault)
-        agreements += 1
-    job = msgspec.structs.replace(job, orders=tuple(order.id for order in orders))
-    return job, f"{len(orders)} orders placed; {agreements} agreements on readings in force"
+    job = msgspec.structs.replace(job, orders=tuple(order.id for order in (*kept, *orders)))
+    stay = f"{len(kept)} kept, " if kept else ""
+    return job, f"{stay}{len(orders)} orders placed; {len(orders)} agreements on readings in force"
 
 
-async def _draft(node: Node, job: Job, plan: Plan, provider: str) -> Order:
-    mine = [one for one in plan.assignments if one.provider == provider]
+async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -> Order:
+    provider = mine[0].provider
     quotes = [await node.store.get(Quote, one) for one in job.quotes]
     quote = next(one for one in quotes if one.provider == provider)
     revision = await node.store.get(Revision, job.revision)
@@ -161,6 +168,8 @@ async def order(node: Node, job: Job) -> tuple[Job, str]:
     """Confirm the orders; from now on the providers work."""
     for order_id in job.orders:
         placed = await node.store.get(Order, order_id)
+        if placed.state is not OrderState.PLACED:  # kept from the plan before
+            continue
         content = await _post(node, placed, f"orders/{order_id}/confirm", b"{}", "a confirmation")
         answered = read_as(Order, content, placed.peer_name)
         await node.store.commit(
@@ -178,6 +187,10 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
         for order_id in job.orders:
             tasks.start_soon(watch_readings, node, order_id)
         while True:
+            current = await node.store.get(Job, job.id)
+            if current.plan != job.plan:
+                tasks.cancel_scope.cancel()
+                return current, "planned again; the work goes on under the new plan"
             away = await _ask_all(node, job, statuses)
             _check_going(statuses)
             await _tell_arrivals(node, statuses)

@@ -60,7 +60,7 @@ async def give_up(node: Node, job_id: str, *, actor: str = "node") -> Job:
     for order_id in job.orders:
         order = await node.store.get(Order, order_id)
         if order.state is not OrderState.CANCELLED:
-            await _withdraw(node, order)
+            await withdraw(node, order)
             await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED)))
     job = await node.store.get(Job, job_id)
     message = "cancelled; nothing is ordered any more"
@@ -71,7 +71,8 @@ async def give_up(node: Node, job_id: str, *, actor: str = "node") -> Job:
     return cancelled
 
 
-async def _withdraw(node: Node, order: Order) -> None:
+async def withdraw(node: Node, order: Order) -> None:
+    """Ask a provider to take an order back; its refusal is raised."""
     agreement = await node.store.get(Agreement, order.agreement)
     with anyio.fail_after(10):
         transfer = await node.federation.transfer(agreement, key=f"capacity:{agreement.dataset}:{agreement.id}")
@@ -80,7 +81,7 @@ async def _withdraw(node: Node, order: Order) -> None:
 
 async def _give_back(node: Node, order: Order) -> None:
     try:
-        await _withdraw(node, order)
+        await withdraw(node, order)
     except (InterworkError, TimeoutError) as fault:
         log.warning("order.not-given-back", order=order.id, fault=str(fault))
     await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED)))

@@ -1,0 +1,152 @@
+"""Read flexible job shops: the text of Brandimarte and Hurink, and the one with arcs and times between machines.
+
+In the first form machines are counted from 0 or from 1 as the file itself shows, and a third number on the first line
+(the mean number of machines an operation can go to) is passed over, as everybody does.
+"""
+
+from collections import deque
+
+from interwork.allocation.problem.model import (
+    Activity,
+    Demand,
+    Kind,
+    Link,
+    Mode,
+    Problem,
+    Resource,
+    Tariff,
+    Transport,
+)
+from interwork.allocation.problem.tokens import Tokens
+
+MOST = 100_000
+Choice = list[tuple[int, int]]
+"""Pairs of machine and duration."""
+
+
+def read_jobs(text: str, name: str) -> Problem:
+    """Read the standard text: jobs, machines; a line per job with its operations."""
+    tokens = Tokens(text, name)
+    jobs = tokens.integer("the number of jobs", 1, MOST)
+    machines = tokens.integer("the number of machines", 1, MOST)
+    if not tokens.is_done and tokens.lines[tokens.at] == tokens.lines[0]:
+        tokens.number("the flexibility")
+    read: list[list[Choice]] = []
+    for _ in range(jobs):
+        count = tokens.integer("the number of operations of a job", 1, MOST)
+        read.append([_choice(tokens, machines, machines) for _ in range(count)])
+    tokens.done()
+    first = _first_machine(tokens, read, machines)
+    demands = [Demand(id=f"job-{number + 1}") for number in range(jobs)]
+    activities: list[Activity] = []
+    for job, operations in enumerate(read):
+        for position, choice in enumerate(operations):
+            after = (Link(len(activities) - 1),) if position else ()
+            activities.append(_activity(choice, first, job, after, position))
+    return _shop(name, demands, activities, machines, None)
+
+
+def _choice(tokens: Tokens, machines: int, last: int) -> Choice:
+    count = tokens.integer("the number of machines of an operation", 1, machines)
+    return [(tokens.integer("a machine", 0, last), tokens.integer("a duration", 0)) for _ in range(count)]
+
+
+def _first_machine(tokens: Tokens, read: list[list[Choice]], machines: int) -> int:
+    named = {machine for job in read for choice in job for machine, _ in choice}
+    if 0 in named and machines in named:
+        tokens.fail(f"machines 0 and {machines} are both named, where there are {machines}")
+    return 0 if 0 in named or machines not in named else 1
+
+
+def _activity(choice: Choice, first: int, demand: int, after: tuple[Link, ...], position: int) -> Activity:
+    least: dict[int, int] = {}
+    for machine, duration in choice:
+        least[machine - first] = min(duration, least.get(machine - first, duration))
+    modes = tuple(Mode(uses=((m, 1),), duration=d, site=m) for m, d in least.items())
+    return Activity(demand=demand, modes=modes, after=after, name=f"{demand + 1}.{position + 1}")
+
+
+def _shop(
+    name: str, demands: list[Demand], activities: list[Activity], machines: int, transport: Transport | None
+) -> Problem:
+    return Problem(
+        name=name,
+        kind=Kind.SHOP,
+        demands=tuple(demands),
+        activities=tuple(activities),
+        resources=tuple(Resource(id=f"machine-{number}", site=number) for number in range(machines)),
+        tariff=Tariff(makespan=1.0, money=0.0),
+        transport=transport,
+        minutes_per_unit=1,
+        source="flexible job shop text",
+    )
+
+
+def is_arcs(text: str) -> bool:
+    """Tell whether the text has operations with arcs `U V Jn`, by the third word of its second line."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return len(lines) > 1 and len(lines[0]) == 3 and len(lines[1]) == 3 and not lines[1][2].isdigit()
+
+
+def read_arcs(text: str, name: str) -> Problem:
+    """Read operations, arcs and machines, then the operations, then the times from machine to machine."""
+    tokens = Tokens(text, name)
+    count = tokens.integer("the number of operations", 1, MOST)
+    arcs = tokens.integer("the number of arcs", 0, MOST)
+    machines = tokens.integer("the number of machines", 1, MOST)
+    before: list[list[int]] = [[] for _ in range(count)]
+    for _ in range(arcs):
+        one, other = (tokens.integer("an operation of an arc", 0, count - 1) for _ in range(2))
+        if one == other:
+            tokens.fail(f"operation {one} should come before itself")
+        before[other].append(one)
+        tokens.word("the job of an arc")
+    choices = [_choice(tokens, machines, machines - 1) for _ in range(count)]
+    transport = None
+    if not tokens.is_done:
+        rows = tuple(tuple(tokens.integers(machines, "a time between machines")) for _ in range(machines))
+        transport = Transport(time=rows)
+    tokens.done()
+    job = _jobs(tokens, before)
+    activities = [
+        _activity(choices[number], 0, job[number], tuple(Link(each) for each in before[number]), number)
+        for number in range(count)
+    ]
+    return _shop(name, [Demand(id=f"job-{n + 1}") for n in range(max(job) + 1)], activities, machines, transport)
+
+
+def _jobs(tokens: Tokens, before: list[list[int]]) -> list[int]:
+    """Tell the connected groups of operations; refuse a circle of arcs."""
+    count = len(before)
+    after: list[list[int]] = [[] for _ in range(count)]
+    for number, earlier in enumerate(before):
+        for each in earlier:
+            after[each].append(number)
+    waiting = [len(each) for each in before]
+    ready = deque(number for number in range(count) if not waiting[number])
+    seen = 0
+    while ready:
+        each = ready.popleft()
+        seen += 1
+        for later in after[each]:
+            waiting[later] -= 1
+            if not waiting[later]:
+                ready.append(later)
+    if seen < count:
+        tokens.fail("the arcs run in a circle")
+    job, jobs = [-1] * count, 0
+    for start in range(count):
+        if job[start] < 0:
+            _spread(start, jobs, job, before, after)
+            jobs += 1
+    return job
+
+
+def _spread(start: int, mark: int, job: list[int], before: list[list[int]], after: list[list[int]]) -> None:
+    stack = [start]
+    while stack:
+        each = stack.pop()
+        if job[each] < 0:
+            job[each] = mark
+            stack += before[each]
+            stack += after[each]

@@ -1,0 +1,1 @@
+"""The files designs come in, each read strictly and within limits."""

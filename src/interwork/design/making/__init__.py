@@ -1,0 +1,1 @@
+"""How a shape is made: process class, findings, operations, estimates."""

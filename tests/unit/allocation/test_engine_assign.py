@@ -1,0 +1,135 @@
+"""Allocation without timing: flows against an independent LP, portfolios, supply, and what their duals predict."""
+
+import msgspec
+import numpy as np
+import pytest
+from allocation_problems import GAP
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from interwork.allocation import Limits, solve, verify
+from interwork.allocation.assign import Arc, Arcs, Supply, match_many, shadow_prices, ship
+from interwork.allocation.assign.matching import first_come
+from interwork.allocation.assign.portfolio import ranked
+from interwork.allocation.problem import Status
+from interwork.allocation.problem.portfolio import portfolio
+from interwork.allocation.problem.reading import parse
+from interwork.core.errors import BadInput, NoPlan
+
+
+def candidates(seed, needs=12, resources=4, each=2):
+    """Draw candidates of a small matching."""
+    rng = np.random.default_rng(seed)
+    return Arcs(
+        needs=np.repeat(np.arange(needs), each),
+        resources=np.concatenate([rng.choice(resources, each, replace=False) for _ in range(needs)]),
+        costs=rng.integers(1, 100, needs * each),
+        capacities=rng.integers(0, 5, resources),
+        count=needs,
+        penalty=150,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_mass_matching_equals_an_independent_lp(seed):
+    """allocation 21: the flow's cost is that of an LP written apart, on random cases."""
+    arcs = candidates(seed)
+    rows = np.zeros((arcs.count + len(arcs.capacities), len(arcs.needs)))
+    for column, (need, resource) in enumerate(zip(arcs.needs, arcs.resources, strict=True)):
+        rows[need, column] = rows[arcs.count + resource, column] = 1
+    limits = np.concatenate([np.ones(arcs.count), arcs.capacities])
+    answer = linprog(arcs.costs - arcs.penalty, A_ub=rows, b_ub=limits, bounds=(0, 1))
+    matched = match_many(arcs)
+    assert matched.cost == pytest.approx(answer.fun + arcs.penalty * arcs.count)
+    assert (np.bincount(matched.of[matched.of >= 0], minlength=len(arcs.capacities)) <= arcs.capacities).all()
+    assert matched.cost <= first_come(arcs).cost
+
+
+def test_candidates_out_of_range_are_refused():
+    with pytest.raises(BadInput, match="do not fit"):
+        match_many(msgspec_free_copy(candidates(1), resources=np.full(24, 9)))
+
+
+def msgspec_free_copy(arcs, **changes):
+    """Copy candidates with changes."""
+    facts = {name: getattr(arcs, name) for name in ("needs", "resources", "costs", "capacities", "count", "penalty")}
+    return Arcs(**(facts | changes))
+
+
+def assignment(seed, agents=4, items=18):
+    """Draw an assignment of Yagiura's type d: what is cheap is large."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 101, (agents, items))
+    costs = 111 - sizes + rng.integers(-10, 11, (agents, items))
+    capacities = (0.8 * sizes.sum(axis=1) / agents).astype(int)
+    rows = [[agents, items], *costs.tolist(), *sizes.tolist(), capacities.tolist()]
+    return parse("\n".join(" ".join(map(str, row)) for row in rows), f"d-{seed}")
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_an_assignment_is_proved_and_passes_the_referee(seed):
+    """allocation 17: bound <= objective, optimal only with proof."""
+    problem = assignment(seed)
+    plan = solve(problem, Limits(seconds=4))
+    assert verify(problem, plan) == []
+    assert plan.status is Status.OPTIMAL
+
+
+def test_the_smallest_assignment_is_solved_by_hand():
+    problem = parse(GAP, "x")
+    assert solve(problem, Limits(seconds=2)).objective == 6
+
+
+def test_an_assignment_that_cannot_be_is_said_to_be_infeasible():
+    problem = parse("1 2\n1 1\n3 3\n4\n", "x")
+    plan = solve(problem, Limits(seconds=2))
+    assert plan.status is Status.INFEASIBLE
+    assert not plan.is_solved
+
+
+def test_a_portfolio_keeps_budgets_cost_shares_and_exclusions_and_beats_rankings():
+    """allocation 27: shares hold per programme, synergy counts once, budgets stay in their years."""
+    problem = portfolio(30, 2)
+    plan = solve(problem, Limits(seconds=5))
+    assert verify(problem, plan) == []
+    for key in ("ratio", "score", "first come"):
+        rule = ranked(problem, key)
+        assert verify(problem, rule) == []
+        assert plan.objective <= rule.objective
+    assert plan.gap <= 0.015
+
+
+def test_the_dual_of_a_budget_predicts_a_re_solve_and_slack_is_worth_nothing():
+    """allocation 28: the dual of a slack capacity is 0; a small rise is worth what the dual says."""
+    problem = portfolio(40, 3)
+    value, rows = shadow_prices(problem)
+    number = max(range(len(problem.resources)), key=lambda n: rows[n].value)
+    raised, _ = shadow_prices(problem, {number: 1.0005})
+    predicted = rows[number].value * rows[number].limit * 0.0005
+    assert value - raised == pytest.approx(predicted, rel=0.01)
+    assert all(row.value <= 1e-9 for row in rows if row.used < row.limit - 1e-6)
+
+
+def test_supply_is_shipped_at_least_cost_and_what_is_missing_is_said():
+    cheap = Arc(source=0, target=2, product=0, period=0, capacity=5, price=1)
+    dear = Arc(source=1, target=2, product=0, period=1, capacity=50, price=3, co2=1)
+    wanted = {(2, 0, 1): 12.0}
+    supply = Supply(
+        sites=3, products=1, periods=2, arcs=(cheap, dear), made={(0, 0, 0): 10.0, (1, 0, 1): 20.0}, wanted=wanted
+    )
+    flow = ship(supply)
+    assert (flow.moved, flow.cost, flow.missing) == ((5.0, 7.0), 26.0, {})
+    assert flow.value[0] == pytest.approx(2.0)
+    capped = ship(msgspec.structs.replace(supply, co2_cap=6.5))
+    assert capped.missing == {(2, 0, 1): pytest.approx(0.5)}
+    assert capped.co2_value == pytest.approx(9997.0)
+
+
+def test_supply_that_names_what_there_is_not_is_refused():
+    with pytest.raises(BadInput, match="Site 5"):
+        ship(Supply(sites=1, products=1, periods=1, arcs=(), made={(5, 0, 0): 1.0}, wanted={}))
+    with pytest.raises(BadInput, match="negative"):
+        ship(Supply(sites=1, products=1, periods=1, arcs=(), made={(0, 0, 0): -1.0}, wanted={}))
+    assert issubclass(NoPlan, Exception)

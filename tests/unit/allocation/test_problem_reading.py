@@ -1,0 +1,156 @@
+"""Files of the field's formats become problems; files that are not are refused with the line where they are wrong."""
+
+import msgspec
+import pytest
+from allocation_problems import ALL, ARCS, FJSP, FJSP_FROM_0, GAP, MPLIB, PATTERSON, PSPLIB, two_steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interwork.allocation.problem import Kind, ResourceKind, Size, generate, read, write
+from interwork.allocation.problem.best import read_best
+from interwork.allocation.problem.reading import parse
+from interwork.core.errors import BadInput
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_format_is_recognised_by_its_content(name):
+    """allocation 31: Brandimarte, Hurink, PSPLIB, MPLIB and GAP formats are told apart without a name."""
+    text, kind = ALL[name]
+    assert parse(text, "x").kind is kind
+
+
+def test_machines_counted_from_0_or_from_1_give_the_same_shop():
+    """allocation 31: both ways of counting machines are read."""
+    one, other = parse(FJSP, "x"), parse(FJSP_FROM_0, "x")
+    assert one == other
+
+
+def test_times_between_machines_are_read_with_the_arcs():
+    problem = parse(ARCS, "x")
+    assert problem.transport is not None
+    assert problem.transport.time == ((0, 7), (7, 0))
+    assert [len(each.after) for each in problem.activities] == [0, 1, 1]
+
+
+def test_capacities_durations_and_followers_of_a_project_are_read():
+    problem = parse(PATTERSON, "x")
+    assert problem.resources[0].capacity == 2
+    assert [each.modes[0].duration for each in problem.activities] == [0, 3, 2, 0]
+    assert [link.before for link in problem.activities[3].after] == [1, 2]
+
+
+def test_modes_and_stocks_of_psplib_are_read_and_a_mode_beyond_a_stock_falls_away():
+    problem = parse(PSPLIB, "x")
+    assert [each.kind for each in problem.resources] == [ResourceKind.CUMULATIVE, ResourceKind.CONSUMABLE]
+    assert [each.duration for each in problem.activities[1].modes] == [6]
+
+
+def test_release_dates_and_shared_resources_of_many_projects_are_read():
+    problem = parse(MPLIB, "x")
+    assert [each.release for each in problem.demands] == [0, 5]
+    assert problem.activities[4].demand == 1
+
+
+def test_costs_sizes_and_capacities_of_an_assignment_are_read():
+    problem = parse(GAP, "x")
+    assert [mode.price for mode in problem.activities[1].modes] == [9.0, 1.0]
+    assert [each.capacity for each in problem.resources] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FJSP.replace("6", "six"), "line 3: a duration"),
+        (FJSP.replace("2 1 3 2 5", "9 1 3 2 5"), "line 2: the number of machines of an operation is 9"),
+        ("2 2\n1 1 0 4\n1 1 2 4\n", "machines 0 and 2"),
+        (PATTERSON.replace("3 1 1 4", "3 7 1 4"), "line 4: an activity asks for 7 of R1"),
+        (PATTERSON.replace("0 0 0\n", "0 0 1 1\n"), "circle"),
+        (MPLIB.replace("2:3", "2:9"), "has no task 9"),
+        (PSPLIB.replace("RESOURCEAVAILABILITIES", "RESOURCES"), "RESOURCEAVAILABILITIES is missing"),
+        (
+            PSPLIB.replace("   2        2          1           4", "   2        2          1           x"),
+            "line 11: a successor",
+        ),
+        (ARCS.replace("1\t2\tJ1", "1\t0\tJ1"), "circle"),
+        ("5\n", "numbers"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(text, said):
+    """allocation 31: a bad file is an error that names the line."""
+    with pytest.raises(BadInput, match=said):
+        parse(text, "x")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(ALL)), st.integers(0, 400), st.text("0123456789-.:xJ \n\t", max_size=6))
+def test_a_damaged_file_is_read_or_refused_and_never_crashes(name, at, rubbish):
+    text = ALL[name][0]
+    damaged = text[: at % len(text)] + rubbish + text[at % len(text) + len(rubbish) // 2 :]
+    try:
+        problem = parse(damaged, "x")
+    except BadInput:
+        return
+    assert problem.activities
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text):
+    try:
+        parse(text, "x")
+    except BadInput:
+        return
+
+
+def test_what_is_written_reads_back_the_same(tmp_path):
+    problem = generate(Size(needs=6, machines=9, sites=3, seed=5))
+    path = tmp_path / "net.json"
+    path.write_bytes(write(problem))
+    assert msgspec.structs.replace(read(path), name=problem.name) == problem
+
+
+def test_the_same_numbers_draw_the_same_network():
+    """allocation 18: the benchmark's networks depend on their numbers alone."""
+    assert generate(Size(needs=5, machines=8, sites=2, seed=3)) == generate(Size(needs=5, machines=8, sites=2, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("demands", (), "nothing to allocate"),
+        ("setups", ((0, 1),), "setup matrix"),
+        ("resources", (), "resource there is not"),
+    ],
+)
+def test_a_problem_that_contradicts_itself_is_refused(field, value, said):
+    with pytest.raises(BadInput, match=said):
+        parse(write(two_steps(**{field: value})).decode(), "x")
+
+
+def test_best_values_come_from_numbers_and_tables(tmp_path):
+    table = tmp_path / "best.md"
+    table.write_text(
+        "| instance | lower bound | best |\n|---|---|---|\n| set/mk01 | 40 | 40 |\n| m0 | | 374 (heuristic) |\n"
+    )
+    assert read_best("40,26", ["a", "b"]) == {"a": 40, "b": 26}
+    assert read_best(str(table), ["mk01", "m0", "other"]) == {"mk01": 40, "m0": 374}
+
+
+def test_best_values_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="neither a number nor a table"):
+        read_best(str(tmp_path / "none"), ["a"])
+    with pytest.raises(BadInput, match="2 best values for 3 files"):
+        read_best("1,2", ["a", "b", "c"])
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read"):
+        read(tmp_path / "none.txt")
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(BadInput, match="not text"):
+        read(path)
+
+
+def test_a_problem_knows_its_kind():
+    assert generate(Size(needs=2, machines=8, sites=1)).kind is Kind.NETWORK
