@@ -12,11 +12,12 @@ from pathlib import Path
 import anyio
 import msgspec
 import structlog
+from anyio.abc import TaskGroup
 
 from interwork.core.errors import BadInput, DiskFull, NotFound
 from interwork.core.event import Tag
 from interwork.core.organisation import Account, Membership, MembershipState, Organisation, Setting
-from interwork.core.settings import Settings
+from interwork.core.settings import Scale, Settings
 from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient
 from interwork.flows import crawl, designing, ingest, make_part, operate, republish, write_back
 from interwork.flows.fulfil import perform
@@ -24,7 +25,9 @@ from interwork.flows.fulfil.provide import answer
 from interwork.flows.node import Node as Parts
 from interwork.flows.publish import publish_membership
 from interwork.store import Change, Files, Store
+from interwork.store.secrets import PREFIX, Secrets
 from interwork.stream import Historian, Live
+from interwork.stream.scale import Log, Place, Scaled
 
 log = structlog.get_logger()
 SETTINGS_FILE = "node.toml"
@@ -57,25 +60,30 @@ class Node(Parts):
         """Run the node's tasks until the block is left; cancelling is the shutdown."""
         await self.store.commit(Change().event(Tag.NODE_STARTED, self.did, name=self.settings.name))
         async with self.client, anyio.create_task_group() as tasks:
-            tasks.start_soon(self.federation.run)
             tasks.start_soon(self.historian.run)
-            tasks.start_soon(ingest.work, self)
-            tasks.start_soon(write_back.work, self)
-            tasks.start_soon(operate.work, self)
-            tasks.start_soon(perform.work, self)
-            tasks.start_soon(make_part.work, self)
-            tasks.start_soon(designing.work, self)
-            if self.settings.sparkplug_edge:
-                tasks.start_soon(republish.work, self)
-            if "portal" in self.settings.roles:
-                tasks.start_soon(crawl.work, self)
-            if self.has_institute:
-                await publish_membership(self)
+            if self.settings.scale is None or self.settings.scale.role == "node":
+                await self._begin(tasks)
             yield
             tasks.cancel_scope.cancel()
         with anyio.move_on_after(CLOSE_S, shield=True):
             await self.historian.close()
             await self.store.close()
+
+    async def _begin(self, tasks: TaskGroup) -> None:
+        """Start what a node does of itself; a reader of shared readings only answers."""
+        tasks.start_soon(self.federation.run)
+        tasks.start_soon(ingest.work, self)
+        tasks.start_soon(write_back.work, self)
+        tasks.start_soon(operate.work, self)
+        tasks.start_soon(perform.work, self)
+        tasks.start_soon(make_part.work, self)
+        tasks.start_soon(designing.work, self)
+        if self.settings.sparkplug_edge:
+            tasks.start_soon(republish.work, self)
+        if "portal" in self.settings.roles:
+            tasks.start_soon(crawl.work, self)
+        if self.has_institute:
+            await publish_membership(self)
 
 
 def read_settings(folder: Path, name: str = SETTINGS_FILE) -> Settings:
@@ -141,7 +149,7 @@ async def open_node(folder: Path) -> Node:
         settings=settings,
         store=store,
         files=Files(folder / "files"),
-        historian=await Historian.open(folder / "readings", limits=settings.limits),
+        historian=await _historian(folder, settings),
         live=Live(),
         identity=identity,
         federation=federation,
@@ -151,6 +159,31 @@ async def open_node(folder: Path) -> Node:
     source.node = node
     await _first_start(node)
     return node
+
+
+async def _historian(folder: Path, settings: Settings) -> Historian:
+    """Open the readings: this machine's own, or the shared ones of `[scale]`."""
+    if settings.scale is None:
+        return await Historian.open(folder / "readings", limits=settings.limits)
+    place, source = lake_of(folder, settings.scale)
+    is_reader = settings.scale.role == "reader"
+    held = int(settings.limits.spool_mb * 2**20)
+    return await Scaled.reach(folder / "readings", place, None if is_reader else source, held_bytes=held)
+
+
+def lake_of(folder: Path, scale: Scale) -> tuple[Place, Log]:
+    """Take the addresses of the shared lake and log from the settings, with this node's secrets."""
+    secrets_held = Secrets(folder / "keys")
+
+    def reveal(reference: str) -> str:
+        if not reference.startswith(PREFIX):
+            raise BadInput(
+                "A password of [scale] stands in node.toml in plain text.",
+                remedy='Keep it with `interwork secret set NAME`, then say "secret:NAME".',
+            )
+        return secrets_held.get(reference.removeprefix(PREFIX))
+
+    return Place.of(scale, reveal), Log(scale, reveal(scale.log_password) if scale.log_password else "")
 
 
 async def _issuers(settings: Settings, identity: Identity, store: Store) -> set[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from historian_pool import Pool
 
 from interwork.core.clock import from_us
 from interwork.core.errors import BadInput, Damaged, DiskFull
@@ -30,10 +31,16 @@ async def opened(folder, **given):
         await held.close()
 
 
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    one = Pool(tmp_path_factory.mktemp("pool"))
+    yield one
+    one.close()
+
+
 @pytest.fixture
-async def held(tmp_path):
-    async with opened(tmp_path) as one:
-        yield one
+def held(pool):
+    return pool.fresh(is_clean=True)
 
 
 def numbers(signal, times, value=1.0):
@@ -138,14 +145,14 @@ async def test_a_volume_that_fills_up_is_told_early(held, monkeypatch, free_shar
 # --- retention -------------------------------------------------------------------------------------------------
 
 
-async def test_dropped_hours_free_the_disk_and_their_roll_ups_stay(held, tmp_path):
+async def test_dropped_hours_free_the_disk_and_their_roll_ups_stay(held):
     """streams 18: drop by hour, disk freed, roll-ups kept."""
     await held.append(numbers(1, BASE + np.arange(8 * 3600) * 1_000_000))
     await held.seal()
-    before, trend = on_disk(tmp_path), await held.trend(1, BASE, BASE + 8 * HOUR, points=8)
+    before, trend = on_disk(held._folder), await held.trend(1, BASE, BASE + 8 * HOUR, points=8)
     assert await keep(held, "drop_before", BASE + 6 * HOUR)
     await free(held)
-    assert on_disk(tmp_path) < before * 0.3
+    assert on_disk(held._folder) < before * 0.3
     assert len(await times(held, 1)) == 2 * 3600
     assert await held.trend(1, BASE, BASE + 8 * HOUR, points=8) == trend
 
@@ -161,7 +168,8 @@ async def test_a_late_reading_of_a_dropped_hour_does_not_undo_its_roll_up(held):
 
 
 async def test_a_signal_with_a_time_of_its_own_and_one_on_hold_outlive_the_rest(tmp_path):
-    """streams 18: legal hold and per-signal time are respected by retention and by quota, and after a restart."""
+    """streams 18: legal hold and per-signal time are respected by retention and by quota, and
+    after a restart; connecting again, which says nothing of a hold, never lifts it."""
     now_us = BASE + 100 * HOUR
     wall, limits = (lambda: from_us(now_us)), Limits(retention_days=1, storage_gb=1)
     spread = BASE + np.arange(100) * HOUR
@@ -177,11 +185,15 @@ async def test_a_signal_with_a_time_of_its_own_and_one_on_hold_outlive_the_rest(
         await keep(held, "drop_to_fit", 1.0)
         assert [len(await times(held, signal)) for signal in (1, 2, 3)] == [0, 0, 100]
         await held.retain([3])
+        await held.retain([3], keep_days=9)
+        await held.tend(0)
+        assert len(await times(held, 3)) == 100
+        await held.retain([3], hold=False)
         await held.tend(0)
         assert len(await times(held, 3)) == 24
 
 
-async def test_the_oldest_hours_of_signals_over_their_share_go_and_others_stay(held, tmp_path):
+async def test_the_oldest_hours_of_signals_over_their_share_go_and_others_stay(held):
     """streams 18: a quota of some signals together; the files are written anew without what went."""
     chance = np.random.default_rng(1)
     for hour in range(6):
@@ -189,14 +201,14 @@ async def test_the_oldest_hours_of_signals_over_their_share_go_and_others_stay(h
         for signal in (1, 2):
             await held.append(batch_of(np.full(3000, signal), at, chance.normal(size=3000), np.zeros(3000)))
     await held.seal()
-    before = on_disk(tmp_path)
+    before = on_disk(held._folder)
     await held.retain([1], quota_bytes=before / 4)
     assert await keep(held, "keep_quotas")
     assert await keep(held, "merge", BASE + 9 * HOUR) >= 3
     await free(held)
     kept = await times(held, 1)
     assert (kept[0] >= BASE + 3 * HOUR, len(kept) in {6000, 9000}, len(await times(held, 2))) == (True, True, 18_000)
-    assert on_disk(tmp_path) < before * 0.85
+    assert on_disk(held._folder) < before * 0.85
 
 
 @pytest.mark.parametrize("wrong", [{"keep_days": 0}, {"quota_bytes": -1}, {"keep_days": float("nan")}])
@@ -205,7 +217,7 @@ async def test_a_rule_of_nothing_is_refused(held, wrong):
         await held.retain([1], **wrong)
 
 
-async def test_small_late_files_become_one_sorted_file_of_their_hour(held, tmp_path):
+async def test_small_late_files_become_one_sorted_file_of_their_hour(held):
     """streams 10: late data in files of its own is merged into the hour, dropped duplicates and all."""
     await held.append(numbers(1, BASE + np.arange(3000) * 1_000_000))
     await held.seal()
@@ -215,7 +227,7 @@ async def test_small_late_files_become_one_sorted_file_of_their_hour(held, tmp_p
     before = await held.readings([1], BASE, BASE + HOUR)
     assert await keep(held, "merge", BASE + 2 * HOUR)
     await free(held)
-    assert len(list((tmp_path / "lake/main/reading").iterdir())) == 1
+    assert len(list((held._folder / "lake/main/reading").iterdir())) == 1
     assert await held.readings([1], BASE, BASE + HOUR) == before
     assert len(before) == 3003
 
@@ -266,17 +278,18 @@ async def test_counters_beyond_what_a_double_holds_are_rounded_and_as_text_exact
     assert (found.value[0], found.text[1]) == (float(2**53), "9223372036854775807")
 
 
-async def test_a_column_more_leaves_old_files_readable(held):
+async def test_a_column_more_leaves_old_files_readable(tmp_path):
     """streams 16: a column is added, old and new files answer; a signal that turns from number to text too."""
-    await held.append(numbers(1, [BASE]))
-    await held.seal()
-    await held._thread(held._engine.sealing.execute, "ALTER TABLE lake.reading ADD COLUMN source VARCHAR")
-    await held.append(batch_of([1], [BASE + 1], [np.nan], [0], ["READY"]))
-    await held.seal()
-    found = await held.readings([1], BASE, BASE + 9)
-    assert (found.value[0], found.text) == (1.0, [None, "READY"])
-    rows = held._engine.sealing.execute("SELECT source FROM lake.reading").fetchall
-    assert await held._thread(rows) == [(None,), (None,)]
+    async with opened(tmp_path) as held:
+        await held.append(numbers(1, [BASE]))
+        await held.seal()
+        await held._thread(held._engine.sealing.execute, "ALTER TABLE lake.reading ADD COLUMN source VARCHAR")
+        await held.append(batch_of([1], [BASE + 1], [np.nan], [0], ["READY"]))
+        await held.seal()
+        found = await held.readings([1], BASE, BASE + 9)
+        assert (found.value[0], found.text) == (1.0, [None, "READY"])
+        rows = held._engine.sealing.execute("SELECT source FROM lake.reading").fetchall
+        assert await held._thread(rows) == [(None,), (None,)]
 
 
 async def test_a_hundred_thousand_signals_are_kept_and_their_last_values_found(held):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import numpy as np
 import pytest
+from historian_pool import Pool
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,13 @@ async def opened(folder):
         yield held
     finally:
         await held.close()
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    one = Pool(tmp_path_factory.mktemp("pool"))
+    yield one
+    one.close()
 
 
 def numbers(signal, time_us, value, quality=None):
@@ -89,7 +97,8 @@ async def test_a_long_trend_equals_brute_force_and_gaps_stay_gaps(tmp_path, hour
 async def test_late_readings_land_in_their_hour_and_correct_its_roll_ups(tmp_path, late_by):
     """streams 10: readings 1 s, 1 h and 3 days late; before they are sealed, after, and after the merge."""
     chance, hours = np.random.default_rng(3), 76
-    time_us = BASE + np.arange(0, hours * 3600, 30) * 1_000_000
+    steps = np.arange(0, hours * 3600, 30)
+    time_us = BASE + steps[(steps < 3 * 3600) | (steps >= 3600 * (hours - 3))] * 1_000_000
     readings = {int(at): (float(one), 0) for at, one in zip(time_us, chance.normal(size=len(time_us)), strict=True)}
     last, width = BASE + hours * HOUR, 600_000_000
     late = [last - late_by + step * 7 for step in range(3)]
@@ -120,33 +129,33 @@ cells = st.lists(
 
 @given(cells, st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)))
 @settings(max_examples=4, deadline=None, database=None, phases=QUICK)
-def test_roll_ups_follow_every_correction_in_any_order(tmp_path_factory, batches, seals, merges):
+def test_roll_ups_follow_every_correction_in_any_order(pool, batches, seals, merges):
     """streams 11: out of order within a batch and across, duplicates and corrections give what order would give."""
 
     async def run():
         held_now = {}
-        async with opened(tmp_path_factory.mktemp("h")) as held:
-            for index, one in enumerate(batches):
-                times = [BASE + at * HOUR // 5 for _, at, _, _ in one]
-                quality = [BAD if is_bad else 0 for *_, is_bad in one]
-                values = [value for _, _, value, _ in one]
-                await held.append(batch_of([signal for signal, *_ in one], times, values, quality))
-                held_now |= dict(
-                    zip(
-                        [(s, t) for (s, *_), t in zip(one, times, strict=True)],
-                        zip(values, quality, strict=True),
-                        strict=True,
-                    )
+        held = pool.fresh()
+        for index, one in enumerate(batches):
+            times = [BASE + at * HOUR // 5 for _, at, _, _ in one]
+            quality = [BAD if is_bad else 0 for *_, is_bad in one]
+            values = [value for _, _, value, _ in one]
+            await held.append(batch_of([signal for signal, *_ in one], times, values, quality))
+            held_now |= dict(
+                zip(
+                    [(s, t) for (s, *_), t in zip(one, times, strict=True)],
+                    zip(values, quality, strict=True),
+                    strict=True,
                 )
-                if index in seals:
-                    await held.seal()
-                if index in merges:
-                    await merge(held)
-            for points in (360, 6):
-                width = {360: 60_000_000, 6: HOUR}[points]
-                found = await held.trend(1, BASE, BASE + 6 * HOUR, points=points)
-                mine = {at: one for (signal, at), one in held_now.items() if signal == 1}
-                assert shown(found) == brute(mine, BASE, BASE + 6 * HOUR, width)
+            )
+            if index in seals:
+                await held.seal()
+            if index in merges:
+                await merge(held)
+        for points in (360, 6):
+            width = {360: 60_000_000, 6: HOUR}[points]
+            found = await held.trend(1, BASE, BASE + 6 * HOUR, points=points)
+            mine = {at: one for (signal, at), one in held_now.items() if signal == 1}
+            assert shown(found) == brute(mine, BASE, BASE + 6 * HOUR, width)
 
     anyio.run(run)
 
@@ -159,23 +168,23 @@ changes = st.lists(
 
 @given(changes, st.integers(0, 8 * 60), st.integers(5 * 60, 20 * 60), st.sets(st.integers(0, 39), max_size=3))
 @settings(max_examples=4, deadline=None, database=None, phases=QUICK)
-def test_long_sums_of_states_are_exact_whatever_was_sealed_when(tmp_path_factory, states, start, minutes, seals):
+def test_long_sums_of_states_are_exact_whatever_was_sealed_when(pool, states, start, minutes, seals):
     """streams 20: state durations over batch, seal, restart and hour borders, exact to the microsecond."""
     begin, end = BASE + start * 60_000_000 + 3, BASE + (start + minutes) * 60_000_000 + 7
 
     async def run():
-        folder = tmp_path_factory.mktemp("h")
-        async with opened(folder) as held:
-            for index, (at, state) in enumerate(states):
-                quality = [0 if state else BAD]
-                await held.append(batch_of([1], [BASE + at * 60_000_000 + at], [np.nan], quality, [state]))
-                if index in seals:
-                    await held.seal()
-            before = await held.durations(1, begin, end)
-        async with opened(folder) as held:
-            await held.seal()
-            await merge(held)
-            return before, await held.durations(1, begin, end)
+        held = pool.fresh()
+        for index, (at, state) in enumerate(states):
+            given = [BASE + at * 60_000_000 + at] * 2
+            texts, quality = [state, "READY"], [0 if state else BAD, 0]
+            await held.append(batch_of([1, 2], given, [np.nan, np.nan], quality, texts))
+            if index in seals:
+                await held.seal()
+        before = await held.durations_of([1, 2], begin, end)
+        held = pool.reopened()
+        await held.seal()
+        await merge(held)
+        return before[1], await held.durations(1, begin, end), sum(before[2].values())
 
     expected, state, since = defaultdict(int), None, begin
     for at, then in [*sorted((BASE + at * 60_000_000 + at, one) for at, one in states), (end, None)]:
@@ -183,7 +192,7 @@ def test_long_sums_of_states_are_exact_whatever_was_sealed_when(tmp_path_factory
         expected[state or UNKNOWN] += until - since
         state, since = then, until
     wanted = {state: us / 1e6 for state, us in expected.items() if us}
-    assert anyio.run(run) == (wanted, wanted)
+    assert anyio.run(run) == (wanted, wanted, pytest.approx((end - begin) / 1e6))
 
 
 async def test_readings_sealed_before_there_were_roll_ups_get_theirs_at_the_next_start(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def _tracked() -> list[Path]:
 
 
 def test_no_lock_file_carries_an_address():
-    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json"):
+    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json", "tests/node-peers/package-lock.json"):
         assert not re.search(r"https?://|--index-url|--extra-index-url", (ROOT / name).read_text()), name
 
 

@@ -18,6 +18,13 @@ def weed_program():
     return str(found if found.exists() else shutil.which("weed") or found)
 
 
+def low_port():
+    """Find a port that has another one 10,000 above it, where SeaweedFS listens for its own calls."""
+    while (port := free_port()) > 55_000:
+        continue
+    return port
+
+
 class ObjectStore:
     """One server with everything; `endpoint` is what a client is told."""
 
@@ -25,7 +32,7 @@ class ObjectStore:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         names = ("s3", "master", "volume", "filer")
-        self.ports = {name: free_port() for name in names}
+        self.ports = {name: low_port() for name in names}
         self.process = None
         self.start()
 

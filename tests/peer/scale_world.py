@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -104,11 +106,23 @@ async def node_of(folder, scale, **more):
     return await Scaled.reach(folder, place_of(scale), Log(scale), **more)
 
 
+@asynccontextmanager
+async def running(*sinks):
+    """Run sinks until the block is left."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            for sink in sinks:
+                tasks.start_soon(sink.run)
+            yield
+            tasks.cancel_scope.cancel()
+    finally:
+        for sink in sinks:
+            await sink._log.close()
+
+
 async def until(check, seconds=30):
     """Wait until something holds, looking again and again."""
-    with anyio.fail_after(seconds):
-        while not await check():
-            await anyio.sleep(0.05)
-
-
-
+    deadline = time.monotonic() + seconds
+    while not await check():
+        assert time.monotonic() < deadline, "it did not come to hold in time"
+        await anyio.sleep(0.05)

@@ -96,6 +96,17 @@ def test_what_cannot_be_exported_is_said_in_a_line(folder, tmp_path, capsys):
     assert not (tmp_path / "x").exists()
 
 
+def test_two_signals_are_exported_joined_and_one_alone_is_refused(folder, tmp_path, capsys):
+    """streams 21: over the API and the command line, over several pages; before its first reading there is none."""
+    words = ["readings", "export", "--data", folder, "--start", "2026-09-21T14:00:00Z", "--end", "2026-09-21T15:00:00Z"]
+    words += ["--joined", "--to", tmp_path / "j", "--signals"]
+    assert anyio.run(while_served, folder, [*words, "signal-2,signal-1"], [*words, "signal-1"]) == [0, 1]
+    table = pq.read_table(tmp_path / "j")
+    assert (len(table), table["time"].equals(table["other_time"])) == (COUNT // 2, True)
+    assert table["other_value"].to_pylist() == [row * 1.0 for row in range(COUNT // 2)]
+    assert "Give two" in capsys.readouterr().err
+
+
 def test_a_backup_restores_to_a_node_that_verifies_and_a_changed_one_is_refused(folder, tmp_path, capsys):
     """streams 28: the drill: back up, restore elsewhere, chain and readings checked; a byte changed is found."""
     archive = tmp_path / "all.tar.gz"

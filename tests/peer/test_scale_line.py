@@ -1,13 +1,18 @@
 """Readings beyond one machine: log, sinks, lake and readers against real PostgreSQL, SeaweedFS and NATS servers."""
 
+from datetime import UTC, datetime
+
 import anyio
 import pytest
-from scale_world import World, node_of, place_of, sink_of, until
+from machines.nats_cluster import NatsCluster
+from scale_world import World, node_of, place_of, running, sink_of, until
 
-from interwork.core.errors import Refused
+from interwork.core.errors import Conflict, Refused
 from interwork.core.resource import BatchBuilder
 from interwork.stream import Historian
 from interwork.stream.scale import Scaled
+from interwork.stream.scale.checking import examine
+from interwork.stream.scale.moving import move
 
 HOUR = 3_600_000_000
 BASE = 1_789_999_200_000_000
@@ -41,7 +46,7 @@ def rows(found):
 
 def day():
     """Six hours of four signals: a noisy one, a counter, a state and one that is bad now and then."""
-    for step in range(0, 6 * 60):
+    for step in range(6 * 60):
         at = BASE + step * 60 * SECOND
         yield batch(
             (1, at, 50 + (step * 7919 % 100) / 10),
@@ -56,11 +61,10 @@ async def test_a_scaled_node_answers_every_question_as_a_local_historian_does(wo
     scale = world.scale("answers", partitions=2)
     local = await Historian.open(tmp_path / "local")
     node = await node_of(tmp_path / "node", scale)
-    sink = sink_of(tmp_path / "sink", scale)
+    hours = [BASE]
+    sink = sink_of(tmp_path / "sink", scale, clock=lambda: datetime.fromtimestamp(hours[0] / 1e6, UTC))
     reader = await Scaled.reach(tmp_path / "reader", place_of(scale), None)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(sink.run)
-        await node._log.found(1)
+    async with running(sink):
         for one in day():
             await local.append(one)
             await node.append(one)
@@ -69,10 +73,11 @@ async def test_a_scaled_node_answers_every_question_as_a_local_historian_does(wo
         await node.append(late)
         await until(lambda: has_all(node))
         await same_answers(local, reader)
+        hours[0] += 7 * HOUR
         assert await sink.settle() == 6
         await local.seal()
         await same_answers(local, reader)
-        tasks.cancel_scope.cancel()
+        assert (await reader.usage()).rows == (await local.usage()).rows
     for one in (local, node, reader):
         await one.close()
 
@@ -85,13 +90,15 @@ async def same_answers(local, shared):
     signals, end = [1, 2, 3, 6, 7], BASE + 6 * HOUR
     assert rows(await shared.readings(signals, BASE, end)) == rows(await local.readings(signals, BASE, end))
     assert rows(await shared.latest(signals)) == rows(await local.latest(signals))
-    assert (await shared.usage()).rows == (await local.usage()).rows
     for start, until_us in ((BASE, end), (BASE + 17, BASE + HOUR), (BASE + 1800 * SECOND, end - 77)):
         assert await shared.durations(3, start, until_us) == await local.durations(3, start, until_us)
         for signal in (1, 6):
             ours, theirs = [await one.trend(signal, start, until_us, points=60) for one in (shared, local)]
             assert (ours.time_us, ours.low, ours.high, ours.count) == (
-                theirs.time_us, theirs.low, theirs.high, theirs.count
+                theirs.time_us,
+                theirs.low,
+                theirs.high,
+                theirs.count,
             )
             assert ours.mean == pytest.approx(theirs.mean)
     seen, mark = 0, 0
@@ -111,3 +118,48 @@ async def test_a_reader_takes_no_readings_and_says_so(world, tmp_path):
         await reader.append(batch((1, BASE, 1.0)))
     for one in (node, reader):
         await one.close()
+
+
+async def test_moving_a_plant_into_the_shared_lake_keeps_rows_answers_and_order_of_arrival(world, tmp_path):
+    """streams 24: local to scaled: the same rows, roll-ups and answers; what arrives later still wins."""
+    scale = world.scale("moved", partitions=2)
+    local = await Historian.open(tmp_path / "local")
+    for one in day():
+        await local.append(one)
+    await local.seal()
+    counts = await anyio.to_thread.run_sync(move, tmp_path / "local", place_of(scale), tmp_path / "passing")
+    assert counts["reading"] == (await local.usage()).rows
+    assert counts["rollup"] > 0
+    with pytest.raises(Conflict, match="has readings already"):
+        await anyio.to_thread.run_sync(move, tmp_path / "local", place_of(scale), tmp_path / "passing")
+    node = await node_of(tmp_path / "node", scale)
+    await same_answers(local, node)
+    later = batch((1, BASE + 60 * SECOND, -1.0), (2, BASE + 7 * HOUR, 5.0))
+    assert await node.append(later) > 1440
+    async with running(sink_of(tmp_path / "sink", scale)):
+        await until(lambda: has_all(node))
+    assert rows(await node.readings([1], BASE + 60 * SECOND, BASE + 61 * SECOND))[0][2] == "-1.0"
+    assert (await node.usage()).rows == 1441
+    for one in (local, node):
+        await one.close()
+
+
+async def test_a_check_says_how_each_part_stands_and_which_server_does_not_sync_always(world, tmp_path):
+    """streams 30: versions match, and `sync_interval: always` is looked at, not assumed."""
+    scale = world.scale("checked")
+    node = await node_of(tmp_path / "node", scale)
+    found = await examine(tmp_path / "check", place_of(scale), node._log, world.nats.monitor_addresses)
+    assert [one.is_well for one in found] == [True] * 6, found
+    (tmp_path / "nats").mkdir()
+    lazy = NatsCluster(tmp_path / "nats", 1, sync="2m")
+    try:
+        found = await examine(
+            tmp_path / "check", place_of(scale), node._log, [*lazy.monitor_addresses, "http://[::1]:1"]
+        )
+    finally:
+        lazy.stop()
+    assert [one.is_well for one in found[-2:]] == [False, False]
+    assert "sync_interval: always" in found[-2].said
+    unnamed = await examine(tmp_path / "check", place_of(scale), node._log, ())
+    assert unnamed[-1].is_well is None
+    await node.close()

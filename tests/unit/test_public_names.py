@@ -11,27 +11,70 @@ SOURCE = Path(__file__).parents[2] / "src" / "interwork"
 NOT_SHOWN = {"log"}
 PUBLIC = {
     "interwork": "",
-    "interwork.allocation": ("CapacityOffer Cause QuoteRequest allocate check draft_request gaps match quote unmet"),
-    "interwork.cli": "main parser",
-    "interwork.connectors": (
-        "BAD BAD_DECODING BAD_OUT_OF_RANGE BAD_TIMEOUT BAD_TYPE BAD_UNKNOWN Connector FLUSH_READINGS FLUSH_S Found "
-        "GROUP Point open_connector schemes"
+    "interwork.allocation": (
+        "CapacityOffer Cause Limits QuoteRequest allocate check draft_request gaps match quote read solve unmet verify"
     ),
+    "interwork.allocation.assign": (
+        "Arc Arcs Flow Matched Shadow Supply match_many shadow_prices ship solve_assignment solve_portfolio"
+    ),
+    "interwork.allocation.engine": "Clock Interrupt Limits",
+    "interwork.allocation.learning": "",
+    "interwork.allocation.network": (
+        "Change Outage Point Prices Proposal RULES Stability by_rule price replan right_shift solve_network trade_off"
+    ),
+    "interwork.allocation.parts": "",
+    "interwork.allocation.problem": (
+        "Activity Demand Kind Link Mode Placement Problem Resource ResourceKind Row Size Solution Status Synergy "
+        "Tariff Transport generate read write"
+    ),
+    "interwork.allocation.project": "solve_project",
+    "interwork.allocation.shop": "solve_shop",
+    "interwork.allocation.verify": "verify",
+    "interwork.cli": "main parser",
+    "interwork.cli.designs": "ACTS add run",
+    "interwork.cli.keeping": "add",
+    "interwork.cli.planning": "add",
+    "interwork.cli.plant": "add",
+    "interwork.cli.rnd": "add",
+    "interwork.connectors": (
+        "BAD BAD_DECODING BAD_OUT_OF_RANGE BAD_TIMEOUT BAD_TYPE BAD_UNKNOWN Command Connector FLUSH_READINGS "
+        "FLUSH_S Found GROUP Identifying Point Resuming Telling Writer open_connector schemes"
+    ),
+    "interwork.connectors.files": "FILES_MAX FilesConnector SAMPLE_ROWS",
+    "interwork.connectors.http": "CHUNK DOCUMENT_MAX HttpConnector RETRY_MAX_S",
     "interwork.connectors.modbus": "ModbusConnector",
+    "interwork.connectors.mqtt": "BAD_WAITING MOST_KEPT_OCTETS MOST_SIGNALS MOST_TOPICS MqttJsonConnector",
     "interwork.connectors.mtconnect": "MTConnectConnector",
     "interwork.connectors.opcua": "OpcUaConnector",
-    "interwork.connectors.sparkplug": "SparkplugConnector",
+    "interwork.connectors.opcua.space": "Walk address_of browse_signals node_of read_nameplate wording write_values",
+    "interwork.connectors.s7": "S7Connector",
+    "interwork.connectors.sparkplug": "BAD_NOT_WRITABLE GOOD_ASYNCHRONOUS SparkplugConnector",
     "interwork.consortium": (
         "Application Metric check_award common_policies decide disburse metrics move only_participant open_to_all "
         "read_directory track_record"
     ),
     "interwork.core": "",
+    "interwork.core.part": "",
     "interwork.design": (
-        "Analysis Layout Missing analyse backward draft_process_plan format_of forward gaps lay_out prov read_prov "
-        "revision_id"
+        "ANALYSER Analysis Known Layout Missing Reading analyse backward draft_process_plan format_of forward "
+        "gaps lay_out prov prov_o read_file read_prov read_prov_o revision_id"
+    ),
+    "interwork.design.files": "",
+    "interwork.design.geometry": "",
+    "interwork.design.making": "",
+    "interwork.design.models": (
+        "Axis Described Outcome Quantity Steps canonical convergence describe result_digest run spread take_in"
+    ),
+    "interwork.design.quality": (
+        "FirstArticle Gauge NEXT Raised Worked advance first_article limits_of open_nonconformance outside "
+        "series_of study"
     ),
     "interwork.design.solid": (
         "Block Bore Flange PIPE_FLANGE Pocket SENSOR_BRACKET Step area_mm2 samples write_step write_stl"
+    ),
+    "interwork.design.trials": (
+        "Campaign GaussianProcess Goal Limit Parameter Trial ask best box_behnken central_composite factorial fit "
+        "latin_hypercube plackett_burman tell"
     ),
     "interwork.federation": (
         "Caller Crawled DataRequest DataResponse DataSource Decision Federation Fetched Identity PeerClient Reply "
@@ -39,8 +82,24 @@ PUBLIC = {
     ),
     "interwork.federation.identity": "Caller Identity NAME Verifier claims_at did_of document_url",
     "interwork.flows": "",
+    "interwork.flows.designing": (
+        "Wanted attach calibrations cancel change_plan compare_revisions draft fit keep_template read_revision "
+        "record submit use_template work"
+    ),
     "interwork.flows.fulfil": "",
+    "interwork.flows.ingest": (
+        "Connected Connection MachineStatus Mapped Proposal change_signal connect execution_of foresee "
+        "machine_states mapping_of measured next_number options_of probe propose resolved restore retry switch "
+        "take uplink_state work"
+    ),
+    "interwork.flows.insight": (
+        "choose conversions_of explanation_of gap_report investments trade unserved_of volumes"
+    ),
     "interwork.flows.make_part": "MakeRequest RETRIES RETRY_S STEPS proceed run submit work",
+    "interwork.flows.operate": "LEARN_EVERY SHIFTS_EVERY TEND_S work",
+    "interwork.flows.readings": "Export bring_in take_out",
+    "interwork.flows.replan": "Told accept decline propose tell undo",
+    "interwork.flows.rnd": "",
     "interwork.simulate": "run_broker run_machine run_operator",
     "interwork.simulate.faces": "FACES Face Plate open_face",
     "interwork.store": "Change Files Store table_of",
@@ -49,9 +108,28 @@ PUBLIC = {
         "UNKNOWN Usage admit batch_of columns_of counter_delta coverage cpk cycle_times decode_batch elements_of "
         "encode_batch forecast oee ppk process_capability run_facts"
     ),
+    "interwork.stream.blueprint": (
+        "Aggregator At CALCULATED Classes Count Declared Door Forecast Hold Keeper Ladder Loss Meter Move Passed "
+        "REDUCED Shaper TokenBucket admit bounded class_of floor_of forecast joined"
+    ),
+    "interwork.stream.historian": "Health Historian Trend Usage",
+    "interwork.stream.insight": (
+        "Act Burden Capability Chart Difference Elements Figure Fit Group Interval Limits NELSON Residuals Run "
+        "Seen Unusual Uses WESTERN_ELECTRIC Watch Worked add_uses added capability compare draw expected "
+        "figures_of fit hold_against intervals loss_tree oee planned_spans runs time_elements with_quantities "
+        "worked"
+    ),
+    "interwork.stream.scale": "Log Place Scaled Sink Standing Written",
+    "interwork.stream.spool": "Fill Gone Spool",
     "interwork.twin": "NAMESPACE identifier_of object_of object_types shell submodel value_of value_only",
     "interwork.web": "create_app",
+    "interwork.web.api": "TABLES routes",
     "interwork.web.pages": "routes",
+    "interwork.web.pages.allocation": "routes",
+    "interwork.web.pages.designs": "act_on_plan add_file cancel diff draft index make model show study",
+    "interwork.web.pages.machinery": "routes",
+    "interwork.web.pages.plant": "routes",
+    "interwork.web.pages.rnd": "routes",
 }
 
 

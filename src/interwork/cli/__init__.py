@@ -21,8 +21,10 @@ from interwork.cli import (
     local,
     machines,
     making,
+    planning,
     plant,
     remote,
+    rnd,
     trust,
     writing,
 )
@@ -55,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     keeping.add(verbs)
     designs.add(verbs)
     making.add(verbs)
+    planning.add(verbs)
     plant.add(verbs)
+    rnd.add(verbs)
     demo.add(verbs)
     bench.add(verbs)
     simulated = verbs.add_parser(

@@ -108,6 +108,8 @@ def make(arguments: argparse.Namespace) -> int:
     job = follow(remote, job["id"], console)
     summary = remote.get(f"/api/jobs/{job['id']}/summary")
     if arguments.json:
+        if job["plan"] and arguments.until:
+            summary["explanation"] = remote.get(f"/api/plans/{job['plan']}/explanation")
         show(summary)
     else:
         print_summary(summary, console, remote.address)

@@ -26,7 +26,10 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     way = thread.add_mutually_exclusive_group()
     way.add_argument("--forward", action="store_true", help="what came of it")
     way.add_argument("--backward", action="store_true", help="what it came from (the default)")
-    thread.add_argument("--prov", action="store_true", help="as PROV-JSON")
+    thread.add_argument("--prov", dest="form", action="store_const", const="prov", default="", help="as PROV-JSON")
+    thread.add_argument("--prov-o", dest="form", action="store_const", const="prov-o", help="as PROV-O in JSON-LD")
+    thread.add_argument("--reach", action="store_true", help="ask the other nodes for what led to what they hold")
+    thread.add_argument("--share", default="", metavar="DID", help="let a node see what led to this thing")
     thread.set_defaults(run=show_thread)
     _add_shop(verbs)
 
@@ -126,23 +129,35 @@ def show_thread(arguments: argparse.Namespace) -> int:
     asked = {"way": "forward" if arguments.forward else "backward"}
     if arguments.id:
         asked["node"] = arguments.id
-    if arguments.prov:
-        show(Remote(arguments.data).get("/api/thread", form="prov", **asked))
+    if (arguments.reach or arguments.share) and not arguments.id:
+        raise BadInput("Which thing of the thread?", remedy="Give its id; `interwork thread` lists them.")
+    if arguments.share:
+        show(Remote(arguments.data).post(f"/api/thread/{arguments.id}/share", {"to": arguments.share}))
+        return 0
+    if arguments.reach:
+        Remote(arguments.data).post(f"/api/thread/{arguments.id}/reach")
+    if arguments.form:
+        show(Remote(arguments.data).get("/api/thread", form=arguments.form, **asked))
         return 0
     held = Remote(arguments.data).get("/api/thread", **asked)
-    nodes, edges = {one["id"]: one for one in held["nodes"]}, held["edges"]
     if arguments.json:
         show(held)
-        return 0
+    else:
+        _print_thread(held)
+    return 0
+
+
+def _print_thread(held: dict[str, Any]) -> None:
+    nodes, edges = {one["id"]: one for one in held["nodes"]}, held["edges"]
     for one in sorted(nodes.values(), key=lambda each: str(each["at"])):
-        holder = f"  (held by {one['holder']})" if one["holder"] else ""
+        shared = "" if one["is_shared"] else ", not shared"
+        holder = f"  (held by {one['holder']}{shared})" if one["holder"] else ""
         print(f"{one['kind']:<13} {one['label']}{holder}\n{'':<13} {one['id']}")
         for edge in edges:
             if edge["source"] == one["id"] and edge["target"] in nodes:
                 print(f"{'':<15}{edge['kind']} → {nodes[edge['target']]['label']}")
     if held["is_cut"]:
         print(f"These are the nearest {len(nodes)}; there are more.")
-    return 0
 
 
 def handle_run(arguments: argparse.Namespace) -> int:

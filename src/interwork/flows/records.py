@@ -10,8 +10,11 @@ from interwork.core.programme import Award, Call, CostShare, Project, Technology
 from interwork.core.resource import Resource, Signal
 from interwork.federation import DataRequest, DataResponse
 from interwork.flows.node import Node
+from interwork.flows.trace import part
 
 T = TypeVar("T")
+SHARED_MAX = 2_000
+"""Things of the thread that one answer tells of."""
 
 
 def read_as(kind: type[T], content: bytes, who: str) -> T:
@@ -68,6 +71,8 @@ async def answer_record(node: Node, request: DataRequest) -> DataResponse:
         value = await grant_of(node, subject)
     elif request.dataset.properties.get("record") == "technology":
         value = await node.store.get(Technology, subject)
+    elif request.dataset.properties.get("record") == "thread":
+        value = await part(node.store, subject.removeprefix("thread:"), forward=False, most=SHARED_MAX)
     else:
         value = await node.store.get(Evidence, subject)
     return DataResponse(content=msgspec.json.encode(value), items=1, what=request.dataset.title)

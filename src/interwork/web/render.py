@@ -31,9 +31,11 @@ STEPS = tuple(step for step in JobStep if step is not JobStep.DONE)
 MENU = (
     (mark("Network"), (("/", mark("Home")), ("/network", mark("Organisations")), ("/programme", mark("Programme")),
                        ("/report", mark("Report")))),
-    (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/machines", mark("Machines")),
+    (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/gaps", mark("Gaps")),
+                      ("/investment", mark("Investment")), ("/machines", mark("Machines")),
                       ("/blueprint", mark("Blueprint")), ("/agreements", mark("Agreements")),
                       ("/thread", mark("Thread")))),
+    (mark("Research"), (("/models", mark("Models")), ("/trials", mark("Trials")), ("/quality", mark("Quality")))),
     (mark("Operating"), (("/plant", mark("Plant")), ("/alarms", mark("Alarms")), ("/signals", mark("Signals")),
                          ("/energy", mark("Energy")), ("/charts", mark("Control charts")))),
     (mark("Node"), (("/admin", mark("Administration")), ("/about", mark("About")))),
@@ -46,11 +48,16 @@ ADDRESSES = {
     "agreement": "/agreements/{}",
     "org": "/network/{}",
     "resource": "/machines/{}",
+    "model": "/models/{}",
+    "modelrun": "/model-runs/{}",
+    "campaign": "/trials/{}",
+    "quality": "/quality/{}",
+    "nonconformance": "/nonconformances/{}",
 }
 """Where a record has its own page, by the kind in its id."""
 _ON_THREAD = re.compile(
     "design|process|need|match|quote|order|run|inspection|evidence|award|call|share|pay|gap|project|technology|member|"
-    "negotiation|transfer|dataset|policy|signal|blueprint|entry|receipt"
+    "negotiation|transfer|dataset|policy|signal|blueprint|entry|receipt|trial|decision|gauge|char"
 )
 """Kinds whose records are shown on the thread; records of other kinds have no page."""
 _ID = re.compile(r"[a-z]{2,20}-[0-9a-z]{8,40}")
@@ -62,6 +69,7 @@ SCRIPT_WORDS = (
     mark("The viewer needs WebGL."), mark("Drag to turn, scroll to zoom; arrow keys turn it too."),
     mark("The model could not be loaded."), mark("World"), mark("Sites"), mark("Nodes"), mark("single readings"),
     mark("steps of lowest, mean and highest"), mark("No reading in this period."), mark("Alarms that need somebody"),
+    mark("CO₂ ↑"), mark("Price →"), mark("Plans from the cheapest to the dearest"),
 )
 # fmt: on
 """What the elements say; handed to them once per page."""

@@ -97,6 +97,19 @@ LABELS: dict[str, str] = {
     "envelope-mm": mark("Envelope"), "tolerance-mm": mark("Tolerance"), "axes": mark("Axes"),
     "mass-kg": mark("Mass"), "certificate": mark("Certificate"), "policy": mark("Policy"),
     "financing": mark("Financing"),
+    # what happens to plans, and what comes of it
+    "down": mark("Machine down"), "away": mark("Provider away"), "rush": mark("Rush order"),
+    "back": mark("Back in service"), "proposed": mark("Proposed"), "declined": mark("Declined"),
+    "undone": mark("Undone"),
+    # models, trials and quality
+    "model-run": mark("Run of a model"), "modelrun": mark("Run of a model"),
+    "campaign": mark("Campaign"), "trial": mark("Trial"), "decision": mark("Decision"),
+    "characteristic": mark("Characteristic"), "gauge-study": mark("Gauge study"),
+    "nonconformance": mark("Nonconformance"), "contained": mark("Contained"), "analysed": mark("Analysed"),
+    "corrected": mark("Corrected"), "use-as-is": mark("Use as is"), "rework": mark("Rework"),
+    "repair": mark("Repair"), "scrap": mark("Scrap"), "return": mark("Return"),
+    "conforms": mark("conforms"), "does-not-conform": mark("does not conform"),
+    "not-measured": mark("not measured"), "conditional": mark("conditional"), "poor": mark("poor"),
     # operating a plant
     "feed-hold": mark("Feed hold"), "interrupted": mark("Interrupted"), "idle": mark("Idle"),
     "program-stopped": mark("Program stopped"), "optional-stop": mark("Optional stop"),

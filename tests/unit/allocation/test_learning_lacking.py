@@ -68,6 +68,13 @@ def test_a_need_that_is_planned_in_time_lacks_nothing():
     assert list(lacks(held([offer("a")], quotes=[make_quote()]))) == []
 
 
+def test_a_need_that_fails_at_two_operations_is_one_need_with_one_value():
+    wants = (Requirement(name="tolerance_mm", value=0.002),)
+    steps = make_plan((make_operation(requirements=wants), make_operation(1, requirements=wants)))
+    (row,) = report([held([offer("a")], make_need(budget_eur=10.0), steps=steps)], deadline=time.monotonic() + 5)
+    assert (row.count, row.value_eur, len(row.needs)) == (1, 10.0, 1)
+
+
 def test_the_report_counts_needs_and_demand_and_names_the_nearest_with_its_distance():
     """allocation 29: count, demand value, requirement at fault, nearest provider's distance."""
     first = planted()[GapKind.TECHNOLOGY]

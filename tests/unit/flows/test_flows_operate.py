@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
-from flows_world import START
+from flows_world import START, at_work, eventually
 from msgspec.structs import replace
 
 from interwork.core.clock import now, to_us
@@ -257,6 +257,22 @@ async def test_an_alarm_out_of_service_comes_back_only_by_hand(shop):
     with pytest.raises(WrongState):
         await alarms.unshelve(shop, identifier, actor="acc-1")
     assert (await alarms.reinstate(shop, identifier, actor="acc-1")).state is AlarmState.UNACKNOWLEDGED
+
+
+async def test_the_watch_sees_rules_made_and_readings_come_while_it_runs(shop):
+    await machine(shop)
+    async with at_work(alarms.work, shop):
+        rule = await hot_rule(shop)
+        shop.live.update(batch((0, Meaning.TEMPERATURE, 90.0)))
+        identifier = rules.alarm_id(rule)
+
+        async def state():
+            held = await shop.store.peek(Alarm, identifier)
+            return held.state if held else None
+
+        await eventually(state, lambda found: found is AlarmState.UNACKNOWLEDGED)
+        shop.live.update(batch((9, Meaning.TEMPERATURE, 20.0)))
+        await eventually(state, lambda found: found is AlarmState.RETURNED)
 
 
 async def test_a_flood_is_grouped_by_machine_and_counted(shop):

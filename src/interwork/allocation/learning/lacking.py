@@ -77,19 +77,20 @@ def report(held: Sequence[Held], *, deadline: float) -> list[GapRow]:
 
 
 def _row(found: Sequence[Lack]) -> GapRow:
-    values = [each.value_eur for each in found if each.value_eur is not None]
+    worth = {each.need: each.value_eur for each in found}
+    values = [each for each in worth.values() if each is not None]
     near = min(found, key=lambda each: FAR if each.distance is None else each.distance)
     wanted = list(dict.fromkeys(each.requirement for each in found))
     return GapRow(
         kind=near.kind,
         process=near.process,
         requirement="; ".join(wanted[:3]) + (" …" if len(wanted) > 3 else ""),
-        count=len({each.need for each in found}),
+        count=len(worth),
         value_eur=sum(values),
         valued=len(values),
         nearest=near.nearest,
         distance=near.distance,
-        needs=tuple(found),
+        needs=tuple({each.need: each for each in found}.values()),
     )
 
 

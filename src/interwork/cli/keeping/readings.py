@@ -29,6 +29,9 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     )
     export.add_argument("--end", help="until when, exclusive; now unless told")
     export.add_argument("--format", choices=sorted(FORMS), default="parquet", help="(%(default)s)")
+    export.add_argument(
+        "--joined", action="store_true", help="of two signals: each reading of the first with what the second said then"
+    )
     export.add_argument("--to", type=Path, required=True, help="the file to write")
     export.set_defaults(run=take_out)
     bring = steps.add_parser(
@@ -44,6 +47,8 @@ def take_out(arguments: argparse.Namespace) -> int:
     """Write readings into a file, whole or not at all."""
     query = {"signals": arguments.signals, "format": arguments.format}
     query |= {name: getattr(arguments, name) for name in ("start", "end") if getattr(arguments, name)}
+    if arguments.joined:
+        query["form"] = "joined"
     passing = arguments.to.with_name(arguments.to.name + ".part")
     size = 0
     try:

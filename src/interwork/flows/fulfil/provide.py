@@ -18,6 +18,7 @@ from interwork.flows.fulfil import perform, stop
 from interwork.flows.join import receive_application
 from interwork.flows.node import Node
 from interwork.flows.records import Description, OrderStatus, answer_record
+from interwork.flows.rnd.simulating import answer_model
 from interwork.store import Change
 from interwork.stream import encode_batch
 
@@ -39,6 +40,7 @@ async def answer(node: Node, request: DataRequest) -> DataResponse:
         DatasetKind.FILE: _file,
         DatasetKind.RECORD: answer_record,
         DatasetKind.READINGS: _readings,
+        DatasetKind.MODEL: answer_model,
         DatasetKind.MEMBERSHIP: receive_application,
     }
     return await handlers[request.dataset.kind](node, request)

@@ -16,7 +16,7 @@ from interwork.flows.links import Link
 from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream import Shaper, columns_of
-from interwork.stream.blueprint import At, Classes, Hold, Loss
+from interwork.stream.blueprint import At, Classes, Hold, Loss, bounded
 from interwork.stream.blueprint.budget import LINK_BYTES, OTHER_LINK_BYTES
 from interwork.stream.columns import take as rows_of
 
@@ -27,6 +27,7 @@ RETRY_S = (1.0, 30.0)
 
 async def take(node: Node, shaper: Shaper, batch: Batch) -> None:
     """Carry one batch down the machine line: live first, then shaped and kept (durable when this returns)."""
+    batch = bounded(batch, to_us(node.clock()))
     kept = shaper.shape(batch)
     node.live.update(batch)
     if len(kept):
@@ -38,6 +39,7 @@ async def carry(node: Node, link: Link, batch: Batch) -> None:
     hold = link.hold
     assert hold is not None
     now_us = to_us(node.clock())
+    batch = bounded(batch, now_us)
     size = 0.0 if link.is_wire_counted else len(batch) * LINK_BYTES.get(hold.blueprint.protocol, OTHER_LINK_BYTES)
     if batch.is_historical:  # old news: for the history alone, whole
         hold.meters[At.DEVICE].add(now_us, hold.classes.of(columns_of(batch).signal), size)

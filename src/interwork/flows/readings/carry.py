@@ -17,11 +17,12 @@ from interwork.flows.look import may_look
 from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream.columns import columns_of, take
-from interwork.stream.historian.openly import FORMS, Described, Writer, batch_of_read, read
+from interwork.stream.historian.openly import FORMS, JOINED, Described, Writer, batch_of_read, read
 
 PAGE = 50_000
 """Readings held in memory at a time."""
 SIGNALS_MAX = 1_000
+JOINED_SIGNALS = 2
 READINGS_MAX = 20_000_000
 """Readings of one answer at the most."""
 
@@ -34,6 +35,8 @@ class Export:
     start_us: int
     end_us: int
     form: str = "parquet"
+    is_joined: bool = False
+    """True asks for two signals: the first one's readings, each with what the second one said then."""
 
 
 async def take_out(node: Node, asked: Export) -> AsyncGenerator[bytes, None]:
@@ -49,6 +52,8 @@ async def take_out(node: Node, asked: Export) -> AsyncGenerator[bytes, None]:
         "quality": "OPC UA status codes (Part 4, 7.39)",
         "is_sample": str(node.settings.is_sample).lower(),
     }
+    if asked.is_joined:
+        return _joined(node, asked, signals, Writer(asked.form, described, provenance, JOINED))
     return _pieces(node, asked, described, Writer(asked.form, described, provenance))
 
 
@@ -57,6 +62,8 @@ async def _allowed(node: Node, asked: Export) -> list[Signal]:
         raise BadInput(f"{asked.form[:20]!r} is no form of readings.", remedy=f"Use one of {', '.join(FORMS)}.")
     if not 1 <= len(asked.signals) <= SIGNALS_MAX:
         raise BadInput(f"{len(asked.signals)} signals are asked for.", remedy=f"Give 1 to {SIGNALS_MAX} ids.")
+    if asked.is_joined and len(set(asked.signals)) != JOINED_SIGNALS:
+        raise BadInput(f"{len(set(asked.signals))} signals are to be joined.", remedy="Give two: signals=ID,ID")
     if asked.start_us > asked.end_us:
         raise BadInput("The range ends before it starts.", remedy="Swap start and end.")
     signals = [await node.store.get(Signal, one) for one in dict.fromkeys(asked.signals)]
@@ -80,6 +87,21 @@ async def _pieces(
         if len(page):
             yield writer.write(page)
         if is_last:
+            break
+    yield writer.end()
+
+
+async def _joined(node: Node, asked: Export, signals: list[Signal], writer: Writer) -> AsyncGenerator[bytes, None]:
+    start, count, (own, other) = asked.start_us, 0, signals
+    while start < asked.end_us:
+        left, right = await node.historian.asof(own.number, other.number, start, asked.end_us, limit=PAGE)
+        count += len(left)
+        if count > READINGS_MAX:
+            raise LimitReached(f"More than {READINGS_MAX} readings are asked for.", remedy="Ask for a shorter range.")
+        if len(left):
+            yield writer.write_joined(left, right)
+            start = left.time_us[-1] + 1
+        if len(left) < PAGE:
             break
     yield writer.end()
 

@@ -27,3 +27,4 @@ from interwork.stream.blueprint.meter import At as At
 from interwork.stream.blueprint.meter import Count as Count
 from interwork.stream.blueprint.meter import Meter as Meter
 from interwork.stream.blueprint.shaper import Shaper as Shaper
+from interwork.stream.blueprint.stamps import bounded as bounded

@@ -34,6 +34,14 @@ class Aggregator:
         """Count the readings held."""
         return sum(len(one) for one in self._held)
 
+    def state(self) -> Batch:
+        """Tell the state: the readings of periods that are not over."""
+        return joined(*self._held)
+
+    def restore(self, state: Batch) -> None:
+        """Go on from a state that `state` told."""
+        self._held = [state] if len(state) else []
+
     def shape(self, batch: Batch, now_us: int) -> Batch:
         """Take a batch in; return the periods that are over, and what is not aggregated."""
         columns = columns_of(batch)

@@ -7,7 +7,7 @@ none and readings out of order are kept as they are, with what stood before them
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from interwork.core.errors import BadInput
 from interwork.core.resource import Batch, BatchBuilder
@@ -38,6 +38,10 @@ class _Gate:
         return max(self.low, (moved - self.band) / since), min(self.high, (moved + self.band) / since)
 
 
+Swing = tuple[int, tuple[int, float, int] | None, tuple[int, float, int] | None, float, float]
+"""A signal's pivot, the reading that waits, and the slopes of its door."""
+
+
 class Door:
     """Swinging doors of some signals; a signal it was not told of has a deadband of 0."""
 
@@ -50,6 +54,16 @@ class Door:
         self._gates: dict[int, _Gate] = {}
         self.factor = 1.0
         """What deadbands are multiplied with while the blueprint is degraded."""
+
+    def state(self) -> list[Swing]:
+        """Tell the state of every door."""
+        return [(number, one.pivot, one.last, one.low, one.high) for number, one in self._gates.items()]
+
+    def restore(self, state: Iterable[Swing]) -> None:
+        """Go on from a state that `state` told."""
+        for number, pivot, last, low, high in state:
+            gate = self._gates[number] = _Gate(self._bands.get(number, 0.0))
+            gate.pivot, gate.last, gate.low, gate.high = pivot, last, low, high
 
     def shape(self, batch: Batch) -> Batch:
         """Return what is kept, in order of decision."""

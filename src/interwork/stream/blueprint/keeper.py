@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from typing import Self
 
+import msgspec
 import numpy as np
 
 from interwork.core.blueprint import Keeping
+from interwork.core.errors import Damaged, PeerError
 from interwork.core.resource import Batch, Signal
 from interwork.stream.blueprint.aggregate import Aggregator, joined
-from interwork.stream.blueprint.door import Door
+from interwork.stream.blueprint.door import Door, Swing
 from interwork.stream.blueprint.shaper import Shaper
-from interwork.stream.columns import Flags, columns_of, take
+from interwork.stream.columns import SIGNALS_END, Flags, columns_of, decode_batch, encode_batch, take
 
 
 class Keeper:
@@ -48,6 +50,25 @@ class Keeper:
             self._door.shape(take(columns, np.flatnonzero(is_door))),
             self._aggregator.shape(take(columns, np.flatnonzero(is_period)), now_us),
         )
+
+    def state(self) -> bytes:
+        """Write the state as a checkpoint; restored, what follows is shaped as if nothing had stopped."""
+        parts = (encode_batch(self._shaper.state()), self._door.state(), encode_batch(self._aggregator.state()))
+        return msgspec.msgpack.encode(parts)
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go on from a checkpoint; Damaged where it is none, and then nothing has changed."""
+        try:
+            shaper, doors, periods = msgspec.msgpack.decode(checkpoint, type=tuple[bytes, list[Swing], bytes])
+            last, held = decode_batch(shaper, limit=SIGNALS_END), decode_batch(periods)
+        except (msgspec.MsgspecError, PeerError) as fault:
+            raise Damaged(
+                f"A checkpoint of shaping cannot be read: {str(fault)[:200]}.",
+                remedy="Remove it: shaping then starts anew, and keeps each signal's next reading.",
+            ) from fault
+        self._shaper.restore(last)
+        self._door.restore(doors)
+        self._aggregator.restore(held)
 
     def flush(self, now_us: int, *, quiet_s: float = 5.0) -> Batch:
         """Return what signals that are quiet still owe."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from interwork.core.errors import BadInput
 from interwork.core.resource import BAD_NO_DATA, Batch, Signal
-from interwork.stream.columns import GOOD_BELOW, SIGNALS_END, Columns, Flags, Ints, columns_of, take
+from interwork.stream.columns import GOOD_BELOW, SIGNALS_END, Columns, Flags, Ints, batch_of, columns_of, take
 
 UNCERTAIN_UNITS_EXCEEDED = 0x4094_0000
 """OPC UA Uncertain_EngineeringUnitsExceeded: the value is outside the range of values defined for it."""
@@ -74,6 +74,25 @@ class Shaper:
         if columns.quality is given.quality and bool(is_kept.all()):
             return batch
         return take(columns, np.flatnonzero(is_kept))
+
+    def state(self) -> Batch:
+        """Tell the state: the last kept reading of each signal."""
+        seen = np.flatnonzero(self._is_seen)
+        is_text = self._is_text[seen].tolist()
+        texts = [self._text[number] if texted else None for number, texted in zip(seen.tolist(), is_text, strict=True)]
+        return batch_of(seen, self._time[seen], self._value[seen], self._quality[seen], texts)
+
+    def restore(self, state: Batch) -> None:
+        """Go on from a state that `state` told."""
+        columns = columns_of(state)
+        if not len(columns.signal):
+            return
+        self._reserve(int(columns.signal.max()))
+        self._time[columns.signal], self._value[columns.signal] = columns.time_us, columns.value
+        self._quality[columns.signal], self._is_seen[columns.signal] = columns.quality, True
+        for number, text in zip(columns.signal.tolist(), columns.text, strict=False):
+            if text is not None:
+                self._text[number], self._is_text[number] = text, True
 
     def _groups(self, columns: Columns, is_kept: Flags) -> None:
         """Work off a batch that has signals more than once, or texts."""

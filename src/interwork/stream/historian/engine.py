@@ -137,16 +137,14 @@ class Engine:
         """Take a lent cursor back."""
         self._free.append(cursor)
 
-    def retain(self, signals: Sequence[int], keep_us: int | None, quota: int | None, *, hold: bool) -> None:
-        """Note what is to be kept of signals; durable when this returns."""
+    def retain(self, signals: Sequence[int], keep_us: int | None, quota: int | None, hold: bool | None) -> None:
+        """Note what is to be kept of signals; durable when this returns. A hold of None leaves the one there is."""
         incoming = pa.table({"signal": pa.array(signals, pa.int32())})
         with self._writing():
-            if keep_us is None and quota is None and not hold:
-                self._connection.execute(sql.RELEASE)
-            else:
-                share = _number(self._connection.execute(sql.NEXT_SHARE))
-                given = {"keep_us": keep_us, "quota": quota, "share": share, "hold": hold}
-                self._connection.execute(sql.RETAIN, given)
+            share = _number(self._connection.execute(sql.NEXT_SHARE))
+            given = {"keep_us": keep_us, "quota": quota, "share": share, "hold": hold}
+            self._connection.execute(sql.RETAIN, given)
+            self._connection.execute(sql.RELEASE)
         del incoming  # DuckDB finds it by its name
 
     @contextmanager

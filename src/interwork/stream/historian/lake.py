@@ -98,7 +98,11 @@ def attach(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         connection.execute(f"LOAD {quoted(extension(name))}")
     catalog, files = quoted(f"ducklake:sqlite:{folder / CATALOG}"), quoted(f"{folder / LAKE}/")
     connection.execute(f"ATTACH {catalog} AS lake (DATA_PATH {files}, OVERRIDE_DATA_PATH true)")
-    for text in (*sql.LAKE, sql.RELATIVE):
+    connection.execute("BEGIN")
+    for text in sql.LAKE:
+        connection.execute(text)
+    connection.execute("COMMIT")
+    for text in (*sql.NO_INLINING, sql.RELATIVE):
         connection.execute(text)
 
 

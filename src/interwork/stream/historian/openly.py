@@ -40,7 +40,19 @@ SCHEMA = pa.schema(
         pa.field("quality", pa.uint32(), nullable=False),
     ]
 )
-_TEXTS = ("signal", "name", "resource", "unit", "text")
+JOINED = pa.schema(
+    [
+        *(SCHEMA.field(name) for name in ("signal", "unit", "time", "value", "text", "quality")),
+        pa.field("other", pa.string(), nullable=False),
+        pa.field("other_unit", pa.string(), nullable=False),
+        pa.field("other_time", pa.timestamp("us", tz="UTC")),
+        pa.field("other_value", pa.float64()),
+        pa.field("other_text", pa.string()),
+        pa.field("other_quality", pa.uint32(), nullable=False),
+    ]
+)
+"""A signal's readings with what another one said then; `other_time` is empty where it had said nothing yet."""
+_TEXTS = ("signal", "name", "resource", "unit", "text", "other", "other_unit", "other_text")
 
 
 class Described(NamedTuple):
@@ -55,11 +67,17 @@ class Described(NamedTuple):
 class Writer:
     """Writes batches in one form, piece by piece: each call returns the bytes that are ready."""
 
-    def __init__(self, form: str, described: Mapping[int, Described], provenance: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        form: str,
+        described: Mapping[int, Described],
+        provenance: Mapping[str, str],
+        schema: pa.Schema = SCHEMA,
+    ) -> None:
         if form not in FORMS:
             raise BadInput(f"{form[:20]!r} is no form of readings.", remedy=f"Use one of {', '.join(FORMS)}.")
         self._form, self._described = form, described
-        self._schema = SCHEMA.with_metadata({f"interwork.{key}": value for key, value in provenance.items()})
+        self._schema = schema.with_metadata({f"interwork.{key}": value for key, value in provenance.items()})
         self._sink = io.BytesIO()
         self._given = 0
         self._target: pq.ParquetWriter | pa.ipc.RecordBatchStreamWriter | pa.csv.CSVWriter | None = None
@@ -74,7 +92,20 @@ class Writer:
 
     def write(self, batch: Batch) -> bytes:
         """Take a batch in."""
-        table = table_of(batch, self._described).cast(self._schema)
+        return self._write(table_of(batch, self._described))
+
+    def write_joined(self, own: Batch, other: Batch) -> bytes:
+        """Take in rows of two signals, joined; the writer was made with the schema JOINED."""
+        left, right = table_of(own, self._described), table_of(other, self._described)
+        is_none = np.frombuffer(other.time_us, np.int64) == 0
+        time = pc.if_else(pa.array(~is_none), right["time"], pa.scalar(None, right["time"].type))
+        right = right.set_column(right.column_names.index("time"), "time", time)
+        columns = [left[name] for name in JOINED.names[:6]]
+        columns += [right[name] for name in ("signal", "unit", "time", "value", "text", "quality")]
+        return self._write(pa.Table.from_arrays(columns, names=JOINED.names))
+
+    def _write(self, table: pa.Table) -> bytes:
+        table = table.cast(self._schema)
         if isinstance(self._target, pa.csv.CSVWriter):
             self._target.write_table(_neutral(table))
         elif self._target is not None:
@@ -202,11 +233,15 @@ def _read_lines(content: bytes) -> pa.Table:
 
 def _lines(table: pa.Table) -> list[bytes]:
     """Write rows as JSON; what JSON has no number for becomes a word."""
-    times = pc.strftime(table["time"], format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    kinds = {field.name: field.type for field in table.schema}
+    for index, (name, kind) in enumerate(kinds.items()):
+        if pa.types.is_timestamp(kind):
+            table = table.set_column(index, name, pc.strftime(table[name], format="%Y-%m-%dT%H:%M:%SZ"))
+    numbers = [name for name, kind in kinds.items() if pa.types.is_floating(kind)]
     lines = []
-    for row, time in zip(table.to_pylist(), times, strict=True):
-        value = row["value"]
-        row["time"] = time
-        row["value"] = value if value is None or np.isfinite(value) else str(value)
+    for row in table.to_pylist():
+        for name in numbers:
+            value = row[name]
+            row[name] = value if value is None or np.isfinite(value) else str(value)
         lines.append(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     return lines

@@ -1,7 +1,6 @@
 """The questions one can ask of the readings: each a function of an open engine and a cursor in its snapshot."""
 
 from array import array
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from interwork.core.resource import Batch
-from interwork.stream.columns import GOOD_BELOW, UNKNOWN, batch_of_table
+from interwork.stream.columns import batch_of_table
 from interwork.stream.historian import sql
 from interwork.stream.historian.engine import Engine, run_query
 from interwork.stream.historian.lake import HOUR_US, Sealed
@@ -19,8 +18,6 @@ from interwork.stream.historian.sealing import Lake
 
 FOREVER = (1 << 63) - 1
 ALWAYS = -(1 << 63)
-Part = tuple[int, int, str, dict[str, int]]
-"""From when on a state is known, until when, the state it ends in, and the microseconds in each between."""
 ROLLED_FROM_US = 4 * HOUR_US
 """A trend this long, or longer, is read from roll-ups."""
 LEVELS_US = (1_000_000, 60_000_000, HOUR_US)
@@ -58,7 +55,7 @@ def readings(
 ) -> Batch:
     """Read signals over a span in order of time, one reading per signal and time: the newest to arrive."""
     sealed = engine.sealed
-    text = _newest(engine, sealed, cursor, signals, span) + sql.READINGS
+    text = newest_of(engine, sealed, cursor, signals, span) + sql.READINGS
     run_query(cursor, text, signals=signals, mark=sealed.mark, start=span[0], end=span[1], limit=limit)
     return batch_of_table(cursor.to_arrow_table())
 
@@ -88,7 +85,7 @@ def trend(engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: 
     if end - start >= ROLLED_FROM_US and level and sealed.of("rollup", start, end):
         _ask_rolled(engine, cursor, [signal], span, (-(-width // level) * level, level))
     else:
-        text = _newest(engine, sealed, cursor, [signal], span) + sql.TREND
+        text = newest_of(engine, sealed, cursor, [signal], span) + sql.TREND
         run_query(cursor, text, signals=[signal], mark=sealed.mark, start=start, end=end, width=width)
     return _trend_of(cursor.to_arrow_table())
 
@@ -126,11 +123,11 @@ def _ask_rolled(
     given = {"mark": sealed.mark, "start": start, "end": end, "first": first, "until": until}
     hour = start // HOUR_US * HOUR_US
     rolled = sealed.source("rollup", [(hour, end)]) or "lake.rollup"
-    apart = _hours(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < end else set()
+    apart = hours_of(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < end else set()
     is_fresh = bool(apart)
     apart |= sealed.unrolled(start, end)
     if level < LEVELS_US[1]:
-        apart |= _hours(cursor, sql.THIN.replace(sql.SEALED, rolled), signals, {**given, "first": hour})
+        apart |= hours_of(cursor, sql.THIN.replace(sql.SEALED, rolled), signals, {**given, "first": hour})
     is_once = not apart and sealed.is_apart("rollup", hour, end)
     cells = (sql.CELLS_ONCE if is_once else sql.CELLS).replace(sql.SEALED, rolled)
     raw = [(low, high) for low, high in ((start, first), (until, end)) if low < high]
@@ -141,84 +138,17 @@ def _ask_rolled(
         newest = newest.replace(sql.SEALED, source or "") + "SELECT * FROM newest"
         cells = f"({cells}) UNION ALL ({sql.RAW_CELLS.replace('/*newest*/', newest)})"
     text = sql.ROLLED_TREND.replace("/*cells*/", cells)
-    text = text.replace("/*apart*/", _listed(apart))
+    text = text.replace("/*apart*/", listed(apart))
     run_query(cursor, text, signals, width=width, level=level, **given)
 
 
-def _hours(cursor: duckdb.DuckDBPyConnection, text: str, signals: Sequence[int], given: dict[str, int]) -> set[int]:
+def hours_of(cursor: duckdb.DuckDBPyConnection, text: str, signals: Sequence[int], given: dict[str, int]) -> set[int]:
+    """Read the hours that a text of `sql` finds."""
     return {int(hour) for (hour,) in run_query(cursor, text, signals, **given).fetchall()}
 
 
-def durations(
-    engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: tuple[int, int]
-) -> dict[str, float]:
-    """Sum the seconds per text state over a span; the last reading before it tells how it begins."""
-    start, end = span
-    sealed = engine.sealed
-    if end - start >= ROLLED_FROM_US and sealed.of("state", start, end):
-        return _rolled_durations(engine, cursor, signal, span)
-    text = _newest(engine, sealed, cursor, [signal], span) + sql.DURATIONS
-    run_query(cursor, text, signals=[signal], mark=sealed.mark, start=start, end=end)
-    states: dict[str, int] = {state or UNKNOWN: us for state, us in cursor.fetchall()}
-    before = end - start - sum(states.values())
-    if before:
-        state = _state_at(engine, cursor, signal, start)
-        states[state] = states.get(state, 0) + before
-    return {state: us / 1e6 for state, us in sorted(states.items()) if us}
-
-
-def _state_at(engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, time_us: int) -> str:
-    """Tell the state that the last reading before a time left a signal in."""
-    carried = last(engine, cursor, [signal], end=time_us, near=time_us)
-    is_known = bool(carried.text) and carried.quality[0] < GOOD_BELOW
-    return (carried.text[0] if is_known else None) or UNKNOWN
-
-
-def _rolled_durations(
-    engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: tuple[int, int]
-) -> dict[str, float]:
-    """Sum the states of whole hours from their roll-ups and of the rest from readings, in order of time."""
-    (start, end), sealed = span, engine.sealed
-    first, until = -(-start // HOUR_US) * HOUR_US, end // HOUR_US * HOUR_US
-    given = {"mark": sealed.mark, "start": start, "end": end, "first": first, "until": until}
-    dirty = _hours(cursor, sql.DIRTY, [signal], given) if engine.hot_from_us < end else set()
-    dirty |= sealed.unrolled(first, until)
-    hours = _hours_of_states(cursor, sealed, signal, given, dirty)
-    rolled = sealed.source("rollup", [(first, until)])
-    known = set() if rolled is None else _hours(cursor, sql.ROLLED_HOURS.replace(sql.SEALED, rolled), [signal], given)
-    spans = [(start, first), (until, end), *((one, one + HOUR_US) for one in (known | dirty) - set(hours))]
-    source = sealed.source("reading", spans)
-    newest = sql.NEWEST_HOT if source is None else sql.NEWEST.replace(sql.SEALED, source)
-    is_nothing = source is None and engine.hot_from_us >= end
-    steps = [] if is_nothing else run_query(cursor, newest + sql.STEPS, [signal], **given).fetchall()
-    read: list[Part] = [(at, at, state or "", {}) for at, state in steps if at // HOUR_US * HOUR_US not in hours]
-    whole: list[Part] = [(begun, hour + HOUR_US, state, lengths) for hour, (begun, state, lengths) in hours.items()]
-    states: dict[str, int] = defaultdict(int)
-    since, state = start, _state_at(engine, cursor, signal, start)
-    for begins, ends, then, lengths in sorted([*read, *whole], key=lambda part: part[0]):
-        states[state or UNKNOWN] += begins - since
-        for one, us in lengths.items():
-            states[one or UNKNOWN] += us
-        since, state = ends, then
-    states[state or UNKNOWN] += end - since
-    return {state: us / 1e6 for state, us in sorted(states.items()) if us}
-
-
-def _hours_of_states(
-    cursor: duckdb.DuckDBPyConnection, sealed: Sealed, signal: int, given: dict[str, int], apart: set[int]
-) -> dict[int, tuple[int, str, dict[str, int]]]:
-    """Read the whole hours of a span: when each one's first reading was, its last state, and the time in each."""
-    source = sealed.source("state", [(given["first"], given["until"])])
-    if source is None:
-        return {}
-    text = sql.ROLLED_STATES.replace("/*states*/", source).replace("/*apart*/", _listed(apart))
-    hours: dict[int, tuple[int, str, dict[str, int]]] = {}
-    for hour, state, us, first_us, last_state in run_query(cursor, text, [signal], **given).fetchall():
-        hours.setdefault(hour, (first_us, last_state, {}))[2][state] = us
-    return hours
-
-
-def _listed(hours: set[int]) -> str:
+def listed(hours: set[int]) -> str:
+    """Write hours as a list of SQL."""
     return f"[{', '.join(map(str, sorted(hours)))}]::BIGINT[]"
 
 
@@ -251,19 +181,19 @@ def usage(engine: Engine, cursor: duckdb.DuckDBPyConnection) -> Usage:
     return Usage(rows=Lake(engine).rows(cursor) + hot, hot_rows=hot, bytes=_size(engine.folder))
 
 
-def _newest(
+def newest_of(
     engine: Engine, sealed: Sealed, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int]
 ) -> str:
     """Write what the newest readings of a span are, from `hot` and the files that may have some."""
     source = sealed.source("reading", [span])
     if source is None:
         return sql.NEWEST_HOT
-    return (sql.NEWEST if _has_fresh(engine, sealed, cursor, signals, span) else sql.NEWEST_SEALED).replace(
+    return (sql.NEWEST if has_fresh(engine, sealed, cursor, signals, span) else sql.NEWEST_SEALED).replace(
         sql.SEALED, source
     )
 
 
-def _has_fresh(
+def has_fresh(
     engine: Engine, sealed: Sealed, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int]
 ) -> bool:
     """Tell whether `hot` has readings of a span that are not sealed."""

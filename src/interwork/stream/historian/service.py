@@ -27,7 +27,7 @@ from interwork.core.errors import BadInput, DiskFull, InterworkError, LimitReach
 from interwork.core.resource import Batch
 from interwork.core.settings import Limits
 from interwork.stream.columns import columns_of
-from interwork.stream.historian import queries
+from interwork.stream.historian import queries, states
 from interwork.stream.historian.engine import READERS, RESERVE_BYTES, Engine
 from interwork.stream.historian.keeping import Keeping
 from interwork.stream.historian.lake import HOUR_US
@@ -213,8 +213,22 @@ class Historian:
 
     async def durations(self, signal: int, start_us: int, end_us: int) -> dict[str, float]:
         """Sum the seconds per text state; time without a good reading is `unknown`, and all add up to the span."""
-        _check([signal], start_us, end_us, 1)
-        return await self._ask(partial(queries.durations, signal=signal, span=(start_us, end_us)))
+        return (await self.durations_of([signal], start_us, end_us))[signal]
+
+    async def durations_of(self, signals: Sequence[int], start_us: int, end_us: int) -> dict[int, dict[str, float]]:
+        """Sum the seconds per text state of each of several signals, in one question."""
+        _check(signals, start_us, end_us, 1)
+        return await self._ask(partial(states.durations, signals=_set(signals), span=(start_us, end_us)))
+
+    async def asof(
+        self, left: int, right: int, start_us: int, end_us: int, *, limit: int = 100_000
+    ) -> tuple[Batch, Batch]:
+        """Read a signal with, row by row, the reading another one had then: its newest that is not later.
+
+        Where the other one had none yet, its row has time 0, no number, and the quality Bad_NoData.
+        """
+        _check([left, right], start_us, end_us, limit)
+        return await self._ask(partial(states.asof, pair=(left, right), span=(start_us, end_us), limit=limit))
 
     async def latest(self, signals: Sequence[int]) -> Batch:
         """Read each signal's last reading by source time; signals that have none are left out."""
@@ -231,12 +245,13 @@ class Historian:
         *,
         keep_days: float | None = None,
         quota_bytes: float | None = None,
-        hold: bool = False,
+        hold: bool | None = None,
     ) -> None:
         """Keep some signals otherwise than the rest, durable when this returns; without a rule, as the rest again.
 
         `keep_days` is how long, `quota_bytes` how much of these signals together (the oldest hours go first), and
         `hold` is a legal hold: nothing of them is dropped, whatever retention, share or the node's own quota say.
+        Only False lifts a hold; None leaves it as it is.
         """
         _check(signals, 0, 0, 1)
         if any(one is not None and not 0 < one < float("inf") for one in (keep_days, quota_bytes)):
@@ -246,7 +261,7 @@ class Historian:
         async with self._writing:
             engine = self._engine or await self._revive()
             with anyio.CancelScope(shield=True):
-                await self._thread(partial(engine.retain, _set(signals), keep_us, quota, hold=hold))
+                await self._thread(partial(engine.retain, _set(signals), keep_us, quota, hold))
 
     async def health(self) -> Health:
         """Tell how full the volume is, what waits to be sealed, and the fault that keeps it from going on."""

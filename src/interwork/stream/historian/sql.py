@@ -34,11 +34,13 @@ LAKE = (
     )""",
     "CREATE TABLE IF NOT EXISTS lake.mark (seq BIGINT)",
     "INSERT INTO lake.mark SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM lake.mark)",
+)
+"""The mark lives in the catalog itself; dropped readings are never noted there, or their files would stay for ever."""
+NO_INLINING = (
     "CALL ducklake_set_option('lake', 'data_inlining_row_limit', 0, table_name => 'reading')",
     "CALL ducklake_set_option('lake', 'data_inlining_row_limit', 0, table_name => 'rollup')",
     "CALL ducklake_set_option('lake', 'data_inlining_row_limit', 0, table_name => 'state')",
 )
-"""The mark lives in the catalog itself; dropped readings are never noted there, or their files would stay for ever."""
 
 INSERT_NUMBERS = "INSERT INTO hot SELECT signal, time_us, value, quality, NULL, seq FROM incoming"
 INSERT_TEXTS = "INSERT INTO hot SELECT signal, time_us, value, quality, text, seq FROM incoming"
@@ -90,18 +92,16 @@ LAST = _LAST.replace("/*held*/", _HELD)
 TREND = """SELECT $start + (time_us - $start) // $width * $width AS step, min(value) AS low, avg(value) AS mean,
     max(value) AS high, count(*) AS count
     FROM newest WHERE quality < 1073741824 AND isfinite(value) GROUP BY step ORDER BY step"""
-ROLLED_STATES = """SELECT time_us, state, us, first_us, last_state FROM /*states*/
-    WHERE signal IN (/*signals*/) AND time_us >= $first AND time_us < $until
-    AND NOT list_contains(/*apart*/, time_us)
-    QUALIFY seq = max(seq) OVER (PARTITION BY time_us) ORDER BY time_us"""
-ROLLED_HOURS = """SELECT DISTINCT time_us FROM /*sealed*/ WHERE width = 3600000000 AND signal IN (/*signals*/)
-    AND time_us >= $first AND time_us < $until"""
-STEPS = """SELECT time_us, CASE WHEN quality < 1073741824 THEN text END AS state FROM newest ORDER BY time_us"""
-DURATIONS = """SELECT state, sum(until - time_us)::BIGINT AS us FROM (
-    SELECT time_us, lead(time_us, 1, $end) OVER (ORDER BY time_us) AS until,
-        CASE WHEN quality < 1073741824 THEN text END AS state
+DURATIONS = """SELECT signal, state, sum(until - time_us)::BIGINT AS us FROM (
+    SELECT signal, time_us, lead(time_us, 1, $end) OVER (PARTITION BY signal ORDER BY time_us) AS until,
+        CASE WHEN quality < 1073741824 THEN coalesce(text, '') ELSE '' END AS state
     FROM newest
-) GROUP BY state"""
+) GROUP BY signal, state"""
+JOINED = """SELECT own.time_us, own.value, own.quality, own.text, other.time_us AS other_us,
+    other.value AS other_value, other.quality AS other_quality, other.text AS other_text
+    FROM (SELECT * FROM newest WHERE signal = $left ORDER BY time_us LIMIT $limit) AS own
+    ASOF LEFT JOIN (SELECT * FROM newest WHERE signal = $right) AS other ON own.time_us >= other.time_us
+    ORDER BY own.time_us"""
 
 AFTER_HOT = """SELECT signal, time_us, value, quality, text, seq FROM hot
     WHERE seq > $sequence AND signal IN (/*signals*/) AND time_us >= $start AND time_us < $end
@@ -147,8 +147,10 @@ IN_SHARE = "signal IN (SELECT signal FROM keeping WHERE share = $share)"
 ANY_KEPT = "SELECT 1 FROM keeping LIMIT 1"
 ROWS_BY_FILE = """SELECT parse_filename(filename), count(*) FROM read_parquet([/*files*/], filename = true)
     WHERE /*condition*/ GROUP BY filename"""
-RETAIN = """INSERT OR REPLACE INTO keeping SELECT signal, $keep_us, $quota, $share, $hold FROM incoming"""
-RELEASE = "DELETE FROM keeping WHERE signal IN (SELECT signal FROM incoming)"
+RETAIN = """INSERT OR REPLACE INTO keeping SELECT incoming.signal, $keep_us, $quota, $share,
+    coalesce($hold, held.hold, false) FROM incoming LEFT JOIN keeping AS held USING (signal)"""
+"""A hold of NULL leaves the one there is."""
+RELEASE = "DELETE FROM keeping WHERE keep_us IS NULL AND quota IS NULL AND NOT hold"
 NEXT_SHARE = "SELECT coalesce(max(share), 0) + 1 FROM keeping"
 MERGED = {
     "reading": """SELECT signal, time_us, value, quality, text, seq FROM lake.reading
@@ -170,6 +172,30 @@ _CELL = f"""min(value) FILTER ({_GOOD}) AS low, max(value) FILTER ({_GOOD}) AS h
         sum(value) FILTER ({_GOOD}) AS total, count(*) FILTER ({_GOOD}) AS count,
         arg_max(value, time_us) FILTER ({_GOOD}) AS last,
         count(*) FILTER ({_BAD}) AS bad, count(*) AS rows"""
+
+ROLLED_STATES = """SELECT signal, time_us, state, us, first_us, last_state FROM /*states*/
+    WHERE signal IN (/*signals*/) AND time_us >= $first AND time_us < $until
+    AND NOT list_contains(/*apart*/, time_us)
+    QUALIFY seq = max(seq) OVER (PARTITION BY signal, time_us)"""
+NO_STATES = """SELECT 0 AS signal, 0::BIGINT AS time_us, '' AS state, 0::BIGINT AS us, 0::BIGINT AS first_us,
+    '' AS last_state WHERE false"""
+STATELESS = """SELECT DISTINCT time_us FROM /*sealed*/ WHERE width = 3600000000 AND signal IN (/*signals*/)
+    AND time_us >= $first AND time_us < $until AND (signal, time_us) NOT IN (
+        SELECT (states.signal, states.time_us) FROM (/*rolled*/) AS states
+    )"""
+"""Hours of which the states of some signal are not rolled up."""
+ROLLED_DURATIONS = f""", hours AS MATERIALIZED (/*rolled*/), steps AS (
+        SELECT signal, time_us, CASE WHEN quality < 1073741824 THEN coalesce(text, '') ELSE '' END AS state
+        FROM newest WHERE (signal, {_HOUR}) NOT IN (SELECT (hours.signal, hours.time_us) FROM hours)
+    ), parts AS (
+        SELECT DISTINCT signal, first_us AS begins, time_us + 3600000000 AS ends, last_state AS state FROM hours
+        UNION ALL SELECT signal, time_us, time_us, state FROM steps
+    )
+    SELECT signal, state, sum(us)::BIGINT AS us FROM (
+        SELECT signal, state, us FROM hours UNION ALL
+        SELECT signal, state, lead(begins, 1, $end) OVER (PARTITION BY signal ORDER BY begins) - ends FROM parts
+    ) GROUP BY signal, state"""
+"""The time within whole hours from their roll-ups; from one part's end to the next one's start, the state it left."""
 
 BESIDE = """WITH new AS MATERIALIZED (/*new*/)
     SELECT * FROM new UNION ALL SELECT * FROM /*sealed*/ AS held

@@ -287,10 +287,12 @@ class Tail:
         return arrived
 
     async def check(self) -> None:
-        """Make sure the consumer is still there: one that is gone would look like a quiet log."""
+        """Make sure the consumer is there, and sent no more than arrived: else the log would only look quiet."""
         if self._pull is not None:
             try:
-                await self._pull.consumer_info()
+                sent = (await self._pull.consumer_info()).delivered
+                if sent is not None and sent.consumer_seq != self._count:
+                    await self.drop()  # what was sent and did not arrive is read again
             except _AWAY as fault:
                 await self.drop()
                 raise self._log.explain(fault) from fault

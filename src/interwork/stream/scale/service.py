@@ -39,6 +39,7 @@ class Scaled(Historian):
     _held: Held | None
     _looking: anyio.Lock
     _under_way: set[str]
+    _is_log_found = False
 
     @classmethod
     async def reach(
@@ -51,7 +52,19 @@ class Scaled(Historian):
         if source is not None:
             scaled._held = await scaled._thread(Held, folder / "held", held_bytes)
         await scaled._open()
+        await scaled._find_log()
         return scaled
+
+    async def _find_log(self) -> None:
+        """Make the stream where there is none; a log that is away is tried again by `run`."""
+        if self._log is None or self._is_log_found:
+            return
+        try:
+            await self._log.found(max(self._shared().progress.values(), default=0) + 1)
+            self._is_log_found = True
+        except PeerError as fault:
+            self._fault = str(fault)
+            log.warning("scale.log_away", fault=str(fault))
 
     async def close(self) -> None:
         """Let the lake and the log go."""
@@ -102,6 +115,7 @@ class Scaled(Historian):
         while True:
             await anyio.sleep(LOOK_S)
             try:
+                await self._find_log()
                 await self.confirm()
                 self._fault = ""
             except (Unusable, PeerError, LimitReached) as fault:
@@ -137,11 +151,11 @@ class Scaled(Historian):
         *,
         keep_days: float | None = None,
         quota_bytes: float | None = None,
-        hold: bool = False,
+        hold: bool | None = None,
     ) -> None:
         """Refuse: in a shared lake all signals are kept for the sinks' retention."""
         raise Refused(
-            f"{len(signals)} signals are to be kept otherwise ({keep_days} days, {quota_bytes} bytes, hold {hold}).",
+            f"{len(signals)} signals: {keep_days} days, {quota_bytes} bytes, hold {bool(hold)} are asked for.",
             rule="scale",
             remedy="A shared lake keeps all signals for limits.retention_days of the sink of partition 0.",
         )

@@ -49,3 +49,27 @@ def filled(text: str, **values: object) -> str:
     for name, value in values.items():
         text = text.replace(f"/*{name}*/", str(value))
     return text
+
+
+ROWS = "SELECT count(*) FROM /*lake*/./*table*/"
+ORIGIN_LAST = "SELECT max(seq) FROM origin.mark"
+ORIGIN_SPANS = "SELECT DISTINCT time_us - ((time_us % ?) + ?) % ? AS span FROM origin./*table*/ ORDER BY span"
+_ORIGIN = "SELECT /*columns*/ FROM origin./*table*/ WHERE time_us >= /*start*/ AND time_us < /*end*/ ORDER BY /*order*/"
+ORIGIN = {
+    "reading": filled(_ORIGIN, columns="signal, time_us, value, quality, text, seq", order="signal, time_us"),
+    "rollup": filled(
+        _ORIGIN,
+        columns="signal, width, time_us, low, high, total, count, last, bad, rows, seq",
+        order="width, signal, time_us, seq",
+    ),
+    "state": filled(
+        _ORIGIN,
+        columns="signal, time_us, state, us, first_us, last_state, seq",
+        order="signal, time_us, state, seq",
+    ),
+}
+
+
+def of_table(text: str, table: str) -> str:
+    """Write a text for one table of the lake."""
+    return text.replace("/*table*/", table)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from interwork.core.organisation import Role
 from interwork.web.access import MAY, Visitor, require
-from interwork.web.api import core, designs, edge, machines, operate, readings
+from interwork.web.api import core, designs, edge, machines, models, operate, plans, quality, readings
 from interwork.web.api.reading import Entry, Handler
 
 TABLES: tuple[tuple[Entry, ...], ...] = (
@@ -21,7 +21,10 @@ TABLES: tuple[tuple[Entry, ...], ...] = (
     designs.ROUTES,
     edge.ROUTES,
     machines.ROUTES,
+    models.ROUTES,
     operate.ROUTES,
+    quality.ROUTES,
+    plans.ROUTES,
     readings.ROUTES,
 )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from interwork import __version__
 from interwork.consortium import metrics
@@ -14,12 +15,13 @@ from interwork.core.ids import new_id
 from interwork.core.making import Inspection, Job, Measurement, Order, Run, RunState
 from interwork.core.planning import Plan
 from interwork.core.resource import Resource, Signal
-from interwork.design import prov
+from interwork.design import prov, prov_o
 from interwork.flows import fund_project, ingest, join, look, make_part, publish, trace
 from interwork.flows.fulfil import perform, stop
 from interwork.flows.make_part import replan
 from interwork.flows.make_part.draw import take_awards
 from interwork.flows.make_part.summary import summarise
+from interwork.flows.rnd import across
 from interwork.web.access import Visitor, node_of
 from interwork.web.api.reading import DIGITS_MAX, LIST_MAX, Entry, body_of, limit_of
 
@@ -43,6 +45,13 @@ class Stopping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Why an order is stopped in the shop."""
 
     reason: str
+
+
+class Sharing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which node may see what led to a thing of the thread."""
+
+    to: str
+    name: str = ""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +135,15 @@ async def _plan(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     return await node_of(request).store.get(Plan, request.path_params["id"])
 
 
+async def _reach(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await across.reach(node_of(request), request.path_params["id"])
+
+
+async def _share(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, Sharing)
+    return await across.share(node_of(request), request.path_params["id"], to=asked.to, name=asked.name)
+
+
 async def _thread(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     store, query = node_of(request).store, request.query_params
     way = query.get("way", "backward")
@@ -135,7 +153,13 @@ async def _thread(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
         shown = await trace.part(store, query["node"], forward=way == "forward")
     else:
         shown = await trace.newest(store)
-    return prov(shown.nodes, shown.edges) if query.get("form") == "prov" else shown
+    form = query.get("form", "")
+    if form == "prov-o":
+        content = msgspec.json.encode(prov_o(shown.nodes, shown.edges))
+        return Response(content, media_type="application/ld+json")
+    if form not in ("", "prov"):
+        raise BadInput(f"form={form[:20]!r} is none.", remedy="Give prov (PROV-JSON) or prov-o (PROV-O as JSON-LD).")
+    return prov(shown.nodes, shown.edges) if form else shown
 
 
 async def _agreements(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -279,6 +303,8 @@ ROUTES: tuple[Entry, ...] = (
     ("POST", "/orders/{id}/stop", "operate", _stop_order),
     ("GET", "/plans/{id}", "read", _plan),
     ("GET", "/thread", "read", _thread),
+    ("POST", "/thread/{id}/reach", "agree", _reach),
+    ("POST", "/thread/{id}/share", "agree", _share),
     ("GET", "/agreements", "read", _agreements),
     ("GET", "/agreements/{id}", "read", _agreement),
     ("POST", "/agreements/{id}/terminate", "agree", _terminate),

@@ -12,6 +12,9 @@ from interwork.stream.historian.openly import FORMS
 from interwork.web.access import Visitor, node_of
 from interwork.web.api.reading import Entry
 
+SHAPES = ("rows", "joined")
+"""One row per reading, or the readings of one signal with what a second one said then."""
+
 
 async def _take_out(request: Request, _visitor: Visitor) -> StreamingResponse:
     node, query = node_of(request), request.query_params
@@ -20,7 +23,11 @@ async def _take_out(request: Request, _visitor: Visitor) -> StreamingResponse:
     end = to_us(parse_moment(query["end"])) if "end" in query else to_us(node.clock())
     start = to_us(parse_moment(query["start"])) if "start" in query else end - 3_600_000_000
     form = query.get("format", "parquet")
-    asked = Export(signals=query["signals"].split(","), start_us=start, end_us=end, form=form)
+    shape = query.get("form", "rows")
+    if shape not in SHAPES:
+        raise BadInput(f"form={shape[:20]!r} is not known.", where="form", remedy=f"Use one of {', '.join(SHAPES)}.")
+    is_joined = shape == "joined"
+    asked = Export(signals=query["signals"].split(","), start_us=start, end_us=end, form=form, is_joined=is_joined)
     pieces = await take_out(node, asked)
     name = {"json": "jsonl", "arrow": "arrows"}.get(form, form)
     headers = {"Content-Disposition": f'attachment; filename="readings.{name}"'}

@@ -6,6 +6,7 @@ from interwork.web.access import form_action
 from interwork.web.pages import (
     admin,
     agreements,
+    allocation,
     designs,
     home,
     jobs,
@@ -16,6 +17,7 @@ from interwork.web.pages import (
     plant,
     programme,
     report,
+    rnd,
     thread,
 )
 
@@ -44,6 +46,7 @@ def routes() -> list[Route]:
         Route("/designs/{id}/plans/{plan}", form_action(designs.act_on_plan), methods=["POST"]),
         Route("/designs/{id}/model.glb", designs.model),
         Route("/plans/{id}", plans.show),
+        *allocation.routes(),
         Route("/jobs", jobs.index),
         Route("/jobs/{id}", jobs.show),
         Route("/jobs/{id}/proceed", form_action(jobs.proceed), methods=["POST"]),
@@ -51,6 +54,7 @@ def routes() -> list[Route]:
         Route("/agreements", agreements.index),
         Route("/agreements/{id}", agreements.show),
         Route("/agreements/{id}/terminate", form_action(agreements.terminate), methods=["POST"]),
+        *rnd.routes(),
         Route("/thread", thread.index),
         Route("/thread/{id}", thread.show),
         Route("/thread/{id}/{node}", thread.show_node),

@@ -8,11 +8,21 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interwork.core.design import Design, ProcessPlan, Revision, ThreadEdge, ThreadNode
+from interwork.core.design import Design, Model, ModelRun, ProcessPlan, Revision, ThreadEdge, ThreadNode
 from interwork.core.errors import NotFound
 from interwork.core.exchange import Agreement, CatalogEntry, Dataset, Negotiation, Policy, Receipt, Transfer
 from interwork.core.ids import kind_of
-from interwork.core.making import Evidence, Inspection, Job, Order, Run
+from interwork.core.making import (
+    Campaign,
+    Evidence,
+    GaugeStudy,
+    Inspection,
+    Job,
+    Nonconformance,
+    Order,
+    QualityRecord,
+    Run,
+)
 from interwork.core.organisation import Membership, Organisation
 from interwork.core.planning import Match, Need, Plan, Quote
 from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
@@ -32,7 +42,9 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "award": Award, "call": Call, "share": CostShare, "pay": Disbursement, "gap": Gap, "project": Project,
     "technology": Technology, "member": Membership, "org": Organisation, "agreement": Agreement,
     "negotiation": Negotiation, "transfer": Transfer, "dataset": Dataset, "policy": Policy, "entry": CatalogEntry,
-    "receipt": Receipt, "resource": Resource, "signal": Signal, "blueprint": Blueprint,
+    "model": Model, "modelrun": ModelRun, "campaign": Campaign, "quality": QualityRecord, "gauge": GaugeStudy,
+    "nonconformance": Nonconformance, "receipt": Receipt, "resource": Resource, "signal": Signal,
+    "blueprint": Blueprint,
 }
 # fmt: on
 """Which word an id's kind is kept under, for showing the record behind a node or a figure."""

@@ -1,5 +1,5 @@
 // <gantt-chart> around a table: draws its rows (data-row, data-group, data-start, data-end) as bars in time.
-// Keys: + and - zoom, the arrows move, 0 shows all; a bar leads to its row. Late bars are hatched, not only coloured.
+// Keys: + and - zoom, left and right move, 0 shows all, up and down go from bar to bar, Enter leads to its row. Late bars are hatched, not only coloured.
 import { clock, language, say } from "./words.js";
 import { colour, theme } from "./theme.js";
 
@@ -22,6 +22,8 @@ class GanttChart extends HTMLElement {
     if (!this.bars.length) return;
     this.lanes = [...new Set(this.bars.map((bar) => bar.lane))];
     this.groups = [...new Set(this.bars.map((bar) => bar.group).filter(Boolean))];
+    this.order = [...this.bars].sort((one, other) => this.lanes.indexOf(one.lane) - this.lanes.indexOf(other.lane) || one.start - other.start);
+    this.order.forEach((bar, index) => { const next = this.order[index + 1]; bar.next = next?.lane === bar.lane ? next.start : Infinity; });
     this.all();
     this.build();
     new ResizeObserver(() => this.draw()).observe(this.stage);
@@ -56,7 +58,7 @@ class GanttChart extends HTMLElement {
   }
 
   listen() {
-    const keys = { "+": () => this.zoom(1 / 1.4), "=": () => this.zoom(1 / 1.4), "-": () => this.zoom(1.4), ArrowLeft: () => this.move(-0.15), ArrowRight: () => this.move(0.15), 0: () => this.all() };
+    const keys = { "+": () => this.zoom(1 / 1.4), "=": () => this.zoom(1 / 1.4), "-": () => this.zoom(1.4), ArrowLeft: () => this.move(-0.15), ArrowRight: () => this.move(0.15), 0: () => this.all(), ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1), Enter: () => this.here && this.open(this.here) };
     this.canvas.addEventListener("keydown", (event) => {
       if (!(event.key in keys) || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
@@ -78,6 +80,20 @@ class GanttChart extends HTMLElement {
       if (bar) this.open(bar);
     });
     this.canvas.addEventListener("pointerleave", () => { this.drag = null; this.tip.hidden = true; });
+  }
+
+  // Goes to the next or previous bar, brings it into view and says it.
+  step(by) {
+    const count = this.order.length;
+    const bar = this.order[(this.order.indexOf(this.here) + (this.here || by > 0 ? by : 0) + count) % count];
+    this.here = bar;
+    if (bar.start < this.from || bar.end > this.to) this.move(((bar.start + bar.end) / 2 - (this.from + this.to) / 2) / (this.to - this.from));
+    this.tip.textContent = `${bar.label} · ${bar.lane.replace("\n", ", ")} · ${this.span(bar)}`;
+    this.tip.setAttribute("role", "status");
+    this.tip.hidden = false;
+    const [left, top] = this.box(bar);
+    this.tip.style.left = `${Math.max(8, Math.min(left, this.stage.clientWidth - this.tip.offsetWidth - 8))}px`;
+    this.tip.style.top = `${Math.min(top + 26, this.stage.clientHeight - this.tip.offsetHeight - 4)}px`;
   }
 
   pointer(event) {
@@ -222,6 +238,11 @@ class GanttChart extends HTMLElement {
     ink.fill();
     if (bar.late) this.hatch(ink, paint, left, top, width, height);
     if (!road) this.drawLabel(ink, paint, font, bar);
+    if (bar === this.here) {
+      ink.strokeStyle = paint.ink;
+      ink.lineWidth = 2;
+      ink.strokeRect(left + 1, top + 1, Math.max(1, width - 2), height - 2);
+    }
     ink.restore();
   }
 
@@ -233,7 +254,7 @@ class GanttChart extends HTMLElement {
     ink.font = `500 11px ${font}`;
     ink.textBaseline = "middle";
     const inside = left + width - from - 12;
-    const next = Math.min(...this.bars.filter((other) => other.lane === bar.lane && other.start >= bar.end).map((other) => this.x(other.start)), this.left + this.plot);
+    const next = bar.next === Infinity ? this.left + this.plot : Math.min(this.x(bar.next), this.left + this.plot);
     const outside = next - (left + width) - 12;
     const within = ink.measureText(text).width <= inside || inside >= outside;
     ink.fillStyle = within ? paint.surface : paint.ink;

@@ -1,0 +1,137 @@
+"""Models: what can be run, with which inputs in which units; a run and its sweep as a chart."""
+
+from dataclasses import dataclass
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from interwork.core.design import Model, ModelRun
+from interwork.core.errors import BadInput
+from interwork.design.models import Axis, Quantity
+from interwork.flows.rnd import modelling, simulating
+from interwork.flows.rnd.simulating import Asked, Step
+from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.plant.drawing import Dot, Line, level, line, nice_range
+from interwork.web.render import render
+
+LISTED_MAX = 200
+ROWS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """One output over the input that was varied."""
+
+    output: str
+    path: Line
+    dots: tuple[Dot, ...]
+    box: tuple[float, float]
+    over: str
+    span: tuple[float, float]
+
+
+async def index(request: Request) -> Response:
+    """List the models."""
+    await require(request, *MAY["read"])
+    node = node_of(request)
+    held = await node.store.find(Model, limit=LISTED_MAX, newest=True)
+    faults = {one.id: await modelling.faults(node, one) for one in held}
+    return await render(request, "rnd/models.html", models=held, all=await node.store.count(Model), faults=faults)
+
+
+async def publish(request: Request) -> Response:
+    """Vouch for a model file with this node's key, and publish it."""
+    visitor = await require(request, *MAY["administer"])
+    node, form = node_of(request), await request.form()
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise BadInput("No file was chosen.", remedy="Choose an FMU (.fmu) or a Python function (.py).")
+    content = await file.read()
+    said = modelling.Publication(
+        name=text_of(form, "name") or file.filename.rpartition(".")[0],
+        vouching=modelling.vouch(node, content),
+        units=dict(_pair(one) for one in text_of(form, "units").replace(",", " ").split()),
+        step_s=number_of(form, "step_s"),
+        stop_s=number_of(form, "stop_s"),
+    )
+    model = await modelling.admit(node, content, file.filename, said, actor=visitor.id)
+    return RedirectResponse(f"/models/{model.id}", status_code=303)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, unit = text.partition("=")
+    return name, unit
+
+
+def text_of(form: FormData, name: str) -> str:
+    """Read a text of a form."""
+    value = form.get(name, "")
+    return value.strip()[:4000] if isinstance(value, str) else ""
+
+
+def number_of(form: FormData, name: str, default: float = 0.0) -> float:
+    """Read a number of a form; BadInput names the field."""
+    text = text_of(form, name).replace(",", ".")
+    try:
+        return float(text) if text else default
+    except ValueError as fault:
+        raise BadInput(f"{text[:40]!r} is no number.", where=name, remedy="Write it as 25 or 0.1.") from fault
+
+
+async def show(request: Request) -> Response:
+    """Show one model with the form that runs it."""
+    await require(request, *MAY["read"])
+    node = node_of(request)
+    model = await node.store.get(Model, request.path_params["id"])
+    runs = await node.store.find(ModelRun, model=model.id, limit=50, newest=True)
+    return await render(request, "rnd/model.html", model=model, runs=runs, fault=await modelling.faults(node, model))
+
+
+async def run(request: Request) -> Response:
+    """Run a model with what was typed, and go to the result."""
+    visitor = await require(request, *MAY["draw"])
+    node, form = node_of(request), await request.form()
+    model = await node.store.get(Model, request.path_params["id"])
+    varied = text_of(form, "vary")
+    given = {
+        port.name: Quantity(value=number_of(form, f"in.{port.name}"), unit=text_of(form, f"unit.{port.name}"))
+        for port in model.inputs
+        if text_of(form, f"in.{port.name}") and port.name != varied
+    }
+    axes: tuple[Axis, ...] = ()
+    if varied:
+        low, high, count = (number_of(form, name) for name in ("low", "high", "count"))
+        axes = (Axis(name=varied, low=low, high=high, count=int(min(max(count, 0), 10_000))),)
+    step = Step(model=model.id, inputs=given, step_s=number_of(form, "step_s"), stop_s=number_of(form, "stop_s"))
+    runs = await simulating.simulate(node, Asked(steps=(step,), axes=axes), actor=visitor.id)
+    return RedirectResponse(f"/model-runs/{runs[-1].id}", status_code=303)
+
+
+async def show_run(request: Request) -> Response:
+    """Show what a model gave."""
+    await require(request, *MAY["read"])
+    node = node_of(request)
+    held = await node.store.get(ModelRun, request.path_params["id"])
+    rows = list(zip(held.inputs, held.outputs, strict=True))[:ROWS_MAX]
+    return await render(request, "rnd/model_run.html", run=held, rows=rows, sweeps=sweeps(held))
+
+
+def sweeps(held: ModelRun) -> tuple[Sweep, ...]:
+    """Draw every output over the input that was varied, where there was one."""
+    varied = [name for name in held.inputs[0] if len({one[name] for one in held.inputs}) > 1]
+    if len(varied) != 1 or len(held.inputs) < 2:
+        return ()
+    over = varied[0]
+    order = sorted(range(len(held.inputs)), key=lambda at: held.inputs[at][over])
+    xs = [held.inputs[at][over] for at in order]
+    span, drawn = (xs[0], xs[-1]), []
+    for name in list(held.outputs[0])[:6]:
+        ys = [held.outputs[at][name] for at in order]
+        box = nice_range(ys)
+        dots = tuple(
+            Dot(x=round(100 * (x - span[0]) / (span[1] - span[0]), 2), y=level(y, box), title=f"{x:.5g}: {y:.5g}")
+            for x, y in zip(xs, ys, strict=True)
+        )
+        drawn.append(Sweep(output=name, path=line(xs, ys, span, box), dots=dots, box=box, over=over, span=span))
+    return tuple(drawn)

@@ -1,0 +1,89 @@
+"""Trials: campaigns, what to try next, what came of it, and the decision."""
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from interwork.core.errors import BadInput
+from interwork.core.making import Campaign, Goal, Parameter, Run, RunState
+from interwork.design.trials import best
+from interwork.flows.rnd import trialling
+from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.rnd.models import number_of, text_of
+from interwork.web.render import render
+
+LISTED_MAX = 200
+
+
+async def index(request: Request) -> Response:
+    """List the campaigns, and begin one."""
+    await require(request, *MAY["read"])
+    node = node_of(request)
+    held = await node.store.find(Campaign, limit=LISTED_MAX, newest=True)
+    return await render(request, "rnd/trials.html", campaigns=held, all=await node.store.count(Campaign))
+
+
+async def begin(request: Request) -> Response:
+    """Begin a campaign from the form: one setting and one goal per line."""
+    visitor = await require(request, *MAY["draw"])
+    form = await request.form()
+    draft = trialling.CampaignDraft(
+        title=text_of(form, "title"),
+        parameters=tuple(_parameter(words) for words in _lines(form, "settings")),
+        goals=tuple(_goal(words) for words in _lines(form, "goals")),
+        process_plan=text_of(form, "plan"),
+    )
+    campaign = await trialling.begin(node_of(request), draft, actor=visitor.id)
+    return RedirectResponse(f"/trials/{campaign.id}", status_code=303)
+
+
+def _lines(form: FormData, name: str) -> list[list[str]]:
+    return [line.split() for line in text_of(form, name).splitlines() if line.strip()]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as fault:
+        raise BadInput(f"{text[:40]!r} is no number.", remedy="Write it as 25 or 0.1.") from fault
+
+
+def _parameter(words: list[str]) -> Parameter:
+    if len(words) < 3:
+        raise BadInput(f"{' '.join(words)[:60]!r} is no setting.", remedy="Write: feed 200 900 mm/min")
+    return Parameter(name=words[0], low=_number(words[1]), high=_number(words[2]), unit=" ".join(words[3:4]))
+
+
+def _goal(words: list[str]) -> Goal:
+    figures = [_number(one) for one in words[1:] if one != "max"]
+    ends = {"best": figures[0], "worst": figures[1]} if len(figures) > 1 else {}
+    return Goal(name=words[0], is_maximised="max" in words[1:], **ends)
+
+
+async def show(request: Request) -> Response:
+    """Show one campaign."""
+    await require(request, *MAY["read"])
+    node = node_of(request)
+    held = await node.store.get(Campaign, request.path_params["id"])
+    made = await node.store.find(Run, state=RunState.COMPLETED, limit=50, newest=True)
+    return await render(request, "rnd/trial.html", campaign=held, best=best(held), runs=made)
+
+
+async def act(request: Request) -> Response:
+    """Ask, tell or decide, as the form says."""
+    form, node, identifier = await request.form(), node_of(request), request.path_params["id"]
+    does = text_of(form, "act")
+    visitor = await require(request, *MAY["operate" if does == "tell" else "draw"])
+    if does == "ask":
+        await trialling.ask(node, identifier, actor=visitor.id)
+    elif does == "tell":
+        held = await node.store.get(Campaign, identifier)
+        measured = {one.name: number_of(form, f"m.{one.name}") for one in held.goals if text_of(form, f"m.{one.name}")}
+        told = trialling.Told(measured=measured, run=text_of(form, "run"), note=text_of(form, "note"))
+        await trialling.tell(node, identifier, int(number_of(form, "trial")), told, actor=visitor.id)
+    elif does == "decide":
+        number, why = int(number_of(form, "trial")), text_of(form, "why")
+        await trialling.decide(node, identifier, number, why, actor=visitor.id, by=visitor.name)
+    else:
+        raise BadInput(f"{does[:20]!r} is nothing a campaign does.", remedy="Ask, tell or decide.")
+    return RedirectResponse(f"/trials/{identifier}", status_code=303)
