@@ -61,7 +61,29 @@ SENT = {
     # what a call of one thing has to carry
     "/runs/{id}/inspection": {"instrument": "caliper", "measurements": []},
     "/orders/{id}/stop": {"reason": "the spindle broke"},
+    "/process-plans/{id}/changes": {"edits": [], "why": "it is too slow"},
+    "/process-plans/{id}/template": {"name": "plates"},
+    "/templates/{id}/apply": {"plan": "process-1"},
+    "/jobs/{id}/disturbances": {"kind": "down", "since": "2026-01-05T08:00:00Z"},
+    "/campaigns/{id}/decide": {"trial": 1, "why": "it is the best"},
+    "/alarm-rules/{id}": {"name": "hot", "condition": "above"},
+    "/nonconformances/{id}": {"state": "contained", "text": "set apart"},
+    "/machines/{id}/stops": {"start": "2026-01-05T08:00:00Z", "end": "2026-01-05T09:00:00Z", "reason": "setup"},
+    "/thread/{id}/share": {"to": "did:web:other"},
 }
+
+
+ASKED = {"/plans/{id}/volumes": "?quantities=10,100", "/designs/{id}/files": "?name=a.qif"}
+"""What a call has to ask for."""
+
+
+def filled(path, identifier):
+    """Fill in the parts of a path; what else it needs is there."""
+    parts = {"{id}": identifier, "{act}": "acknowledge", "{number:int}": "1"}
+    asked = ASKED.get(path, "")
+    for part, value in parts.items():
+        path = path.replace(part, value)
+    return path + asked
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +204,7 @@ def problem(answer, status, code):
 
 @pytest.mark.parametrize(("method", "path", "act"), CLOSED)
 async def test_nobody_in_particular_is_asked_to_sign_in(node, method, path, act):
-    answer = await call(node, method, "/api" + path.replace("{id}", "x"))
+    answer = await call(node, method, "/api" + filled(path, "x"))
     told = problem(answer, 401, "not-signed-in")
     assert told["remedy"]
     assert answer.challenge == "Bearer"
@@ -211,7 +233,7 @@ async def test_a_token_that_is_wrong_or_has_expired_is_refused(node):
 @pytest.mark.parametrize(("method", "path", "act"), CLOSED)
 async def test_a_role_that_may_not_is_told_which_may(node, method, path, act):
     for role in set(Role) - set(MAY[act]):
-        told = problem(await call(node, method, "/api" + path.replace("{id}", "x"), role=role), 403, "refused")
+        told = problem(await call(node, method, "/api" + filled(path, "x"), role=role), 403, "refused")
         assert all(one.value in told["rule"] for one in MAY[act])
         assert told["remedy"]
 
@@ -220,7 +242,7 @@ async def test_a_role_that_may_not_is_told_which_may(node, method, path, act):
 async def test_an_id_nobody_knows_is_not_found(node, method, path, act):
     body = SENT.get(path)
     for identifier in ("thing-unknown", quote("../../etc/passwd", safe=""), quote("ünknown ☃")):
-        answer = await call(node, method, "/api" + path.replace("{id}", identifier), role=Role.OWNER, body=body)
+        answer = await call(node, method, "/api" + filled(path, identifier), role=Role.OWNER, body=body)
         assert answer.status == 404, answer.body
         assert answer.body["detail"]
 

@@ -27,7 +27,7 @@ SAID = (
 TERMS = {
     "GQ": mark("good parts"), "PQ": mark("parts"), "energy": mark("energy"), "idle energy": mark("idle energy"),
     "water": mark("water"), "product": mark("product"), "input": mark("input"), "repair": mark("repair"),
-    "failures + 1": mark("failures + 1"),
+    "intervals between failures": mark("intervals between failures"),
 }  # fmt: skip
 RULES = {
     "we-1": mark("Western Electric 1: one point beyond 3σ"),
@@ -107,7 +107,10 @@ def range_name(context: Context, text: str) -> str:
     if found is None:
         return text
     unit = {"m": "duration-minute", "h": "duration-hour", "d": "duration-day"}[found[2]]
-    return str(format_unit(int(found[1]), unit, locale=_tongue(context).locale))
+    locale = _tongue(context).locale
+    written = str(format_unit(int(found[1]), unit, locale=locale))
+    # where the locale data has no long pattern the unit's own name stands in it: the short pattern is a word there
+    return written if unit not in written else str(format_unit(int(found[1]), unit, "short", locale=locale))
 
 
 @pass_context

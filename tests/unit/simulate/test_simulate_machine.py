@@ -65,7 +65,8 @@ async def test_a_machine_of_each_kind_serves_makes_and_ends(kind, capsys):
         assert "127.0.0.1" in line["endpoint"]
 
 
-async def test_a_sparkplug_machine_serves_once_its_broker_does(capsys):
+async def test_a_sparkplug_machine_serves_once_its_broker_does(capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # else this very process would become mosquitto
     async with serving(capsys, run_broker, port=0) as broker:
         port = int(broker["endpoint"].rpartition(":")[2])
         async with serving(capsys, run_machine, "sparkplug", port=port, speed=1000.0, options={"group": "g"}) as line:

@@ -145,7 +145,7 @@ def _good_time(held: Elements) -> float | None:
 
 
 def _times(frame: _Frame, held: Elements, known: float) -> Sequence[Figure]:
-    busy, cycle = held.apt_s + held.aust_s + held.adet_s, ("failures + 1", held.failures + 1, "1")
+    busy, cycle = held.apt_s + held.aust_s + held.adet_s, ("intervals between failures", held.failures + 1, "1")
     rows = (
         ("utilisation", ("APT", held.apt_s, "s"), ("AUBT", busy, "s"), "1"),
         ("technical", ("APT", held.apt_s, "s"), ("APT + ADET", held.apt_s + held.adet_s, "s"), "1"),

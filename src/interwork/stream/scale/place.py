@@ -75,7 +75,7 @@ class Place:
 
     def found(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the tables that are not there yet, and check that the lake is cut as the settings say."""
-        for text in (*texts.LAKE, *(sql.filled(one, count=self.partitions) for one in sql.PARTS)):
+        for text in (*texts.LAKE, *texts.NO_INLINING, *(sql.filled(one, count=self.partitions) for one in sql.PARTS)):
             connection.execute(text)
         for part in range(self.partitions):
             for text in sql.PROGRESS:

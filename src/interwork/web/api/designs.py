@@ -85,7 +85,9 @@ async def _attach(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _plans(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    held = await node_of(request).store.find(ProcessPlan, revision=request.path_params["id"], limit=limit_of(request))
+    store, revision = node_of(request).store, request.path_params["id"]
+    await store.get(Revision, revision)
+    held = await store.find(ProcessPlan, revision=revision, limit=limit_of(request))
     return {"plans": sorted(held, key=lambda one: one.created_at, reverse=True)}
 
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from interwork.core.clock import from_us, to_us
 from interwork.core.errors import BadInput, InterworkError
-from interwork.core.operating import AlarmRule, Comparison, ShiftCalendar, SpcChart
+from interwork.core.operating import Alarm, AlarmRule, Comparison, ShiftCalendar, SpcChart
 from interwork.core.resource import Resource
 from interwork.flows.operate import alarms, calendars, drafts, energy, figures, parts, rules, stops, unusual
 from interwork.flows.operate.figures import Period as Figures
@@ -119,8 +119,9 @@ async def _alarms(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 
 
 async def _journal(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    identifier = request.path_params["id"]
-    return {"events": await node_of(request).store.events(subject=identifier, limit=limit_of(request), newest=True)}
+    store, identifier = node_of(request).store, request.path_params["id"]
+    await store.get(Alarm, identifier)
+    return {"events": await store.events(subject=identifier, limit=limit_of(request), newest=True)}
 
 
 async def _act(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401

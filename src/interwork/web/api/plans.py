@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 
 from interwork.core.errors import BadInput
+from interwork.core.making import Job
 from interwork.core.planning import Disturbance, Plan, Proposal, TradeOff
 from interwork.flows import insight, replan
 from interwork.web.access import Visitor, node_of
@@ -74,6 +75,7 @@ async def _tell(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     store, job = node_of(request).store, request.path_params["id"]
+    await store.get(Job, job)
     return {
         "events": await store.find(Disturbance, job=job, limit=limit_of(request)),
         "proposals": await store.find(Proposal, job=job, limit=limit_of(request), newest=True),
