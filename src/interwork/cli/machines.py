@@ -52,7 +52,8 @@ def _add_connect(verbs: Any) -> None:  # noqa: ANN401
         help="connect a machine of any vendor: look at it, confirm what its signals mean, read it",
         description="Endpoints: opc.tcp://host:4840 · mqtt://host:1883/group/edge/device (Sparkplug B) · "
         "mqtt+json://host:1883/topic/+/# (JSON payloads) · "
-        "mtconnect://host:5000/device · modbus://host:502?unit=1 and s7://host:102?rack=0&slot=1 (with --map)",
+        "mtconnect://host:5000/device · modbus://host:502?unit=1 and s7://host:102?rack=0&slot=1 (with --map) · "
+        "http://host/path (JSON) · file:///folder/*.csv (also .jsonl, .parquet); mqtts, mqtts+json and https with TLS",
     )
     add_data(connect)
     connect.add_argument("endpoint", help="where the machine answers; `none` for an unconnected device")

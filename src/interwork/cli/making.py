@@ -37,7 +37,11 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Add the verbs of this file."""
     for name, until, text in (
         ("need", "match", "say what a part needs and who in the network could make it; nothing is ordered"),
-        ("plan", "plan", "the same, with quotes and the best plan, its bound and reasons; nothing is ordered"),
+        (
+            "plan",
+            "plan",
+            "the best plan for a part over the quotes given, its bound and reasons; nothing is ordered",
+        ),
         ("make", "", "make a part across the network: from the design file to evidence"),
     ):
         verb = verbs.add_parser(name, help=text, description=text.capitalize() + ".")

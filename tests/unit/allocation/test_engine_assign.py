@@ -72,7 +72,7 @@ def assignment(seed, agents=4, items=18):
 def test_an_assignment_is_proved_and_passes_the_referee(seed):
     """allocation 17: bound <= objective, optimal only with proof."""
     problem = assignment(seed)
-    plan = solve(problem, Limits(seconds=4))
+    plan = solve(problem, Limits(seconds=60))  # it ends when the proof is done: a second or two on an idle machine
     assert verify(problem, plan) == []
     assert plan.status is Status.OPTIMAL
 

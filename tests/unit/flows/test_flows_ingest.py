@@ -101,9 +101,9 @@ async def test_a_batch_is_live_at_once_and_kept_without_repeats(shop):
 
 
 async def test_a_repeat_is_not_kept_but_is_live(shop):
-    shaper = Shaper({1: 0.5})
-    await ingest.take(shop, shaper, readings((1, START, 1.0)))
-    later = START + timedelta(seconds=1)
+    shaper, began = Shaper({1: 0.5}), now() - timedelta(seconds=10)
+    await ingest.take(shop, shaper, readings((1, began, 1.0)))
+    later = began + timedelta(seconds=1)
     await ingest.take(shop, shaper, readings((1, later, 1.2)))
     assert (shop.live.value(1).time_us, (await shop.historian.usage()).rows) == (to_us(later), 1)
 

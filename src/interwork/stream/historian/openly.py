@@ -164,7 +164,7 @@ def read(content: bytes, form: str) -> pa.Table:
         fields = [SCHEMA.field(name) for name in table.column_names]
         cast = table.cast(pa.schema(fields))
         cast.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, TypeError) as fault:
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         raise BadInput(f"These are no readings in {form}: {str(fault)[:200]}.") from fault
     if any(cast[name].null_count for name in ("signal", "time", "quality")):
         raise BadInput("A reading came without its signal, time or quality.")
