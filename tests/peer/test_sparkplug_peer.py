@@ -157,8 +157,8 @@ async def test_requests_for_births_grow_rarer_where_nobody_answers(machine, monk
             with pytest.raises(MachineUnreachable, match="no birth"):
                 await connector.browse()
             assert connector.counters["rebirths"] == 3
-        # amqtt 0.12 at times loses a subscriber that came while another did: no storm is what can be told from outside
-        assert len(other.heard) <= 3
+        # amqtt 0.12 at times hands a new subscriber retained messages of other topics.
+        await until(lambda: [one[0].endswith("/NCMD/Nobody") for one in other.heard].count(True) == 3)
 
 
 @asynccontextmanager
