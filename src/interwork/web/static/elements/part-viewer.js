@@ -4,6 +4,8 @@
 import { say } from "./words.js";
 import { colour, theme } from "./theme.js";
 
+const APART = 28; // px between the middles of two numbers
+
 class PartViewer extends HTMLElement {
   async connectedCallback() {
     this.note = document.createElement("p");
@@ -109,10 +111,14 @@ class PartViewer extends HTMLElement {
   }
 
   place() {
+    const taken = [];
     for (const { pin, at } of this.pins ?? []) {
       const seen = at.clone().project(this.camera);
-      const x = ((seen.x + 1) / 2) * this.clientWidth;
+      let x = ((seen.x + 1) / 2) * this.clientWidth;
       const y = ((1 - seen.y) / 2) * this.clientHeight;
+      // two places seen behind one another: the later number stands beside the earlier, so that each can be hit
+      for (const other of taken) if (Math.abs(other.y - y) < APART && Math.abs(other.x - x) < APART) x = other.x + APART;
+      taken.push({ x, y });
       pin.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, -50%)`;
     }
   }
