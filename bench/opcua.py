@@ -37,6 +37,8 @@ WARM = 100_000
 OURS, STOCK = 2_000_000, 150_000
 CHUNK = 60_000
 BAND = 0.5
+SLACK_S = 1.0
+"""How far a paced server may be behind before it lets go of what it could not send."""
 KINDS = {"uniform": ("<f8",) * 20, "mixed": ("<f8", "<f8", "<f4", "<i4", "<f8", "u1", "<f8", "<u2", "<f8", "<i8") * 2}
 """The numeric types of twenty signals in a row; a server mostly sends its variables in the order of its own tree."""
 TYPES = {"u1": 1, "<u2": 5, "<i4": 6, "<i8": 8, "<f4": 10, "<f8": 11}
@@ -63,7 +65,9 @@ def item(value: str) -> np.dtype[np.void]:
 class Replay(asyncio.Protocol):
     """One connection of the replay server."""
 
-    def __init__(self, kinds: str) -> None:
+    def __init__(self, kinds: str, rate: float = 0.0) -> None:
+        self.rate, self.due = rate, 0.0
+        """Changes a second at the most; 0 = as many as are asked for."""
         self.block: Any = np.dtype([(str(at), item(form)) for at, form in enumerate(KINDS[kinds])])
         self.pending, self.sequence, self.published, self.handles = b"", 0, 0, np.zeros(0, np.uint32)
         self.chance = np.random.default_rng(7)
@@ -95,7 +99,9 @@ class Replay(asyncio.Protocol):
     def answer(self, request: bytes, body: bytes, *, opens: bool = False) -> None:
         number = struct.unpack_from("<H", body, 2)[0]
         if number == PUBLISH:
-            self.send(request, self.publication())
+            loop = asyncio.get_running_loop()
+            self.due = max(self.due + (PER_MESSAGE / self.rate if self.rate else 0.0), loop.time() - SLACK_S)
+            loop.call_at(self.due, self.publish, request)
             return
         asked_as, answered_as = REQUESTS[number]
         asked: Any = struct_from_binary(asked_as, Buffer(body))
@@ -103,6 +109,10 @@ class Replay(asyncio.Protocol):
         response.ResponseHeader.RequestHandle = asked.RequestHeader.RequestHandle
         self.fill(number, asked, response)
         self.send(request, bytes(struct_to_binary(response)), opens=opens)
+
+    def publish(self, request: bytes) -> None:
+        if not self.transport.is_closing():
+            self.send(request, self.publication())
 
     def fill(self, number: int, asked: Any, response: Any) -> None:
         if number == 446:
@@ -163,8 +173,8 @@ class Replay(asyncio.Protocol):
             self.transport.write(kind + struct.pack("<I", len(rest) + 8) + rest)
 
 
-async def serve(port: int, kinds: str) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Replay(kinds), "127.0.0.1", port)
+async def serve(port: int, kinds: str, rate: float) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Replay(kinds, rate), "127.0.0.1", port)
     print("READY", flush=True)
     async with server:
         await server.serve_forever()
@@ -232,12 +242,12 @@ async def stock(endpoint: str) -> float:
 
 
 @contextmanager
-def replaying(kinds: str) -> Iterator[str]:
+def replaying(kinds: str, rate: float = 0.0) -> Iterator[str]:
     """Start a replay server; give its endpoint."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "bench.opcua", str(port), kinds]
+    command = [sys.executable, "-m", "bench.opcua", str(port), kinds, str(rate)]
     server = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None
@@ -277,4 +287,4 @@ def run() -> Result:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))

@@ -17,6 +17,7 @@ import anyio
 
 from bench.harness import Result
 from bench.plant import START_US, best_ms, keep, load, postgres
+from interwork.core.errors import PeerUnreachable
 from interwork.core.resource import Batch
 from interwork.core.settings import Scale
 from interwork.stream import Historian
@@ -43,10 +44,22 @@ def parts(batches: tuple[Batch, ...]) -> list[Batch]:
     return cut_up[: WARM + COUNT]
 
 
+async def is_found(source: Log) -> bool:
+    """Make the stream; False while the servers still elect the one that may."""
+    try:
+        await source.found(1)
+    except PeerUnreachable:
+        return False
+    return True
+
+
 async def publish(scale: Scale, batches: list[Batch]) -> float:
     """Publish the batches one after the other; return readings per second."""
     source = Log(scale)
-    await source.found(1)
+    for _ in range(120):
+        if await is_found(source):
+            break
+        await anyio.sleep(0.5)
     messages = [cut(batch, 1)[0] for batch in batches]
     began = 0.0
     for index, message in enumerate(messages):

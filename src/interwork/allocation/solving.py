@@ -6,8 +6,9 @@ from collections.abc import Callable
 import msgspec
 
 from interwork.allocation.assign import solve_assignment, solve_portfolio
+from interwork.allocation.engine.account import least
 from interwork.allocation.engine.exact import prove
-from interwork.allocation.engine.limits import Clock, Interrupt, Limits
+from interwork.allocation.engine.limits import Clock, Interrupt, Limits, Watch
 from interwork.allocation.network import solve_network
 from interwork.allocation.problem.model import Kind, Problem, Solution, Status
 from interwork.allocation.project import solve_project
@@ -30,16 +31,20 @@ def solve(
     *,
     interrupt: Interrupt | None = None,
     began: float | None = None,
+    watch: Watch | None = None,
 ) -> Solution:
     """Plan a problem; `interrupt` ends it with the best so far, `began` counts what came before (reading) in.
 
-    The bound is never above the objective, and optimal is said only where the two meet.
+    `watch` is told each better plan and each higher bound as they come. The bound is never above the objective, and
+    optimal is said only where the two meet.
     """
-    clock = Clock(limits or Limits(), interrupt, began)
+    clock = Clock(limits or Limits(), interrupt, began, watch)
     found = SOLVERS[problem.kind](problem, clock)
     if not found.is_solved and found.status is not Status.INFEASIBLE and not clock.is_up:
         found = prove(problem, clock)
-    bound = found.bound if math.isfinite(found.bound) else 0.0
+    bound = found.bound if math.isfinite(found.bound) else least(problem)
+    if found.is_solved:
+        clock.tell(found.objective, found.solver, bound)
     return msgspec.structs.replace(
         found,
         bound=min(bound, found.objective) if found.is_solved else bound,

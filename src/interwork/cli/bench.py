@@ -2,28 +2,33 @@
 
 import argparse
 import json
+import math
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from interwork.allocation import Limits, read, solve, verify
-from interwork.allocation.engine import Interrupt
+from interwork.allocation.engine import Interrupt, Step, Watch
 from interwork.allocation.problem import Problem, Size, Solution, generate, write
 from interwork.allocation.problem.best import read_best
+from interwork.allocation.problem.reading import name_of
 from interwork.core.errors import BadInput, InterworkError
 
 FORMATS = """\
-formats, recognised by content:
+formats, recognised by content, also compressed by gzip:
   flexible job shop text (Brandimarte, Hurink, ...), also with arcs and times between machines
+  plain job shop text (machine and duration one after another)
   PSPLIB .sm and .mm, Patterson .rcp, MPLIB multi-project text
   generalised assignment text (minimum cost)
   JSON of the model, as --generate writes it
 
 Each line says instance, kind, objective, bound (a proved lower bound), gap_to_best ((objective - best) / best),
-seconds, status (optimal only with proof) and checked: what the independent referee says of the plan.
-A first Ctrl-C ends the search with the best plan so far.
+seconds, status (optimal only with proof) and checked: what the independent referee says of the plan. A file that cannot
+be read has a line with error and remedy; the others are solved, and the exit code is 1.
+A first Ctrl-C ends the search with the best plan so far, a second one ends the program.
 """
 Row = dict[str, Any]
 
@@ -51,6 +56,9 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     )
     subject.add_argument("--generate", metavar="NEEDS,MACHINES,SITES,SEED", help="write a network of the benchmark")
     subject.add_argument("-o", "--output", type=Path, help="where --generate writes; standard output if not given")
+    subject.add_argument(
+        "--progress", action="store_true", help="tell each better plan and bound as it comes, on the error stream"
+    )
     subject.add_argument("--json", action="store_true", help="a JSON object a line")
     subject.set_defaults(run=run)
 
@@ -66,10 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.seconds} s with seed {arguments.seed} and effort {arguments.effort} is no search.",
             remedy="Give 0.1 to 86400 s, a seed from 0 and an effort from 0.",
         )
-    best = read_best(arguments.best, [each.stem for each in arguments.files]) if arguments.best else {}
+    best = read_best(arguments.best, [name_of(each) for each in arguments.files]) if arguments.best else {}
     limits = Limits(seconds=arguments.seconds, seed=arguments.seed, effort=arguments.effort)
     interrupt = Interrupt()
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupt.set())
+
+    def end(*_: object) -> None:
+        if interrupt.is_set:
+            raise KeyboardInterrupt
+        interrupt.set()
+
+    previous = signal.signal(signal.SIGINT, end)
     try:
         return _run_all(arguments, limits, best, interrupt)
     finally:
@@ -85,36 +99,54 @@ def _run_all(arguments: argparse.Namespace, limits: Limits, best: dict[str, floa
             failed += 1
             print(f"interwork: {path} was not begun", file=sys.stderr)
             continue
-        row = measure(path, limits, best.get(path.stem), interrupt)
+        watch = Watch(_teller(name_of(path), as_json=arguments.json)) if arguments.progress else None
+        row = measure(path, limits, best.get(name_of(path)), interrupt, watch)
         failed += row["checked"] != "ok"
         print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row), flush=True)
     return min(1, failed)
 
 
-def measure(path: Path, limits: Limits, best: float | None, interrupt: Interrupt) -> Row:
+def _teller(name: str, *, as_json: bool) -> Callable[[Step], None]:
+    def tell(step: Step) -> None:
+        objective = round(step.objective, 4) if math.isfinite(step.objective) else None
+        bound = round(step.bound, 4) if math.isfinite(step.bound) else None
+        if as_json:
+            row = {"instance": name, "seconds": step.seconds, "objective": objective, "bound": bound}
+            line = json.dumps(row | {"solver": step.solver})
+        else:
+            figures = " ".join("-".rjust(14) if each is None else f"{each:>14.10g}" for each in (objective, bound))
+            line = f"{name:<22} {figures} {'':>11} {step.seconds:>8.2f}  {step.solver}"
+        print(line, file=sys.stderr, flush=True)
+
+    return tell
+
+
+def measure(path: Path, limits: Limits, best: float | None, interrupt: Interrupt, watch: Watch | None = None) -> Row:
     """Read, solve and check one file; what is wrong with it is said in its row."""
     began = time.monotonic()
     try:
         problem = read(path)
-        solution = solve(problem, limits, interrupt=interrupt, began=began)
+        solution = solve(problem, limits, interrupt=interrupt, began=began, watch=watch)
     except InterworkError as fault:
-        return {"instance": path.stem, "error": str(fault), "checked": "not read", "seconds": _since(began)}
+        nothing = dict.fromkeys(("kind", "objective", "bound", "gap_to_best", "gap", "solver"))
+        row = {"instance": name_of(path), "error": fault.message, "remedy": fault.remedy, "best": best}
+        return row | nothing | {"status": "not read", "checked": "not read", "seconds": _since(began)}
     seconds = _since(began)
-    return _told(path, problem, solution, best) | {"seconds": seconds}
+    return _told(name_of(path), problem, solution, best) | {"seconds": seconds}
 
 
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _told(path: Path, problem: Problem, solution: Solution, best: float | None) -> Row:
+def _told(name: str, problem: Problem, solution: Solution, best: float | None) -> Row:
     faults = verify(problem, solution)
     is_solved = solution.is_solved
     is_compared = is_solved and best is not None
     checked = ("ok" if not faults else f"{len(faults)} faults: {faults[0]}") if is_solved else "no plan"
     gap = round((solution.objective - (best or 0.0)) / max(1e-9, abs(best or 0.0)), 6) if is_compared else None
     return {
-        "instance": path.stem,
+        "instance": name,
         "kind": problem.kind.value,
         "activities": len(problem.activities),
         "objective": round(solution.objective, 4) if is_solved else None,
@@ -135,7 +167,7 @@ def _line(row: Row | None) -> str:
         heads = f"{'instance':<22} {'objective':>14} {'bound':>14} {'gap_to_best':>11} {'seconds':>8}  status"
         return f"{heads}    checked"
     if "error" in row:
-        return f"{row['instance']:<22} {row['error']}"
+        return f"{row['instance']:<22} {row['error']} {row['remedy']}"
     gap = "-" if row["gap_to_best"] is None else f"{100 * row['gap_to_best']:.2f} %"
     objective = "-" if row["objective"] is None else f"{row['objective']:.10g}"
     figures = f"{objective:>14} {row['bound']:>14.10g} {gap:>11} {row['seconds']:>8.2f}"

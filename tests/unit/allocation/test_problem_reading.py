@@ -1,5 +1,7 @@
 """Files of the field's formats become problems; files that are not are refused with the line where they are wrong."""
 
+import gzip
+
 import msgspec
 import pytest
 from allocation_problems import ALL, ARCS, FJSP, FJSP_FROM_0, GAP, MPLIB, PATTERSON, PSPLIB, two_steps
@@ -57,6 +59,72 @@ def test_costs_sizes_and_capacities_of_an_assignment_are_read():
     assert [each.capacity for each in problem.resources] == [4, 2]
 
 
+UNTIDY = {
+    "white space at the ends": lambda text: text.replace("\n", " \t\n"),
+    "line ends of Windows": lambda text: text.replace("\n", "\r\n"),
+    "line ends of old Macs": lambda text: text.replace("\n", "\r"),
+    "tabs": lambda text: text.replace(" ", "\t"),
+    "empty lines after it": lambda text: text + "\n\n  \n\t\n",
+    "no line end": str.rstrip,
+    "a byte order mark": lambda text: "\ufeff" + text,
+    "an end mark of DOS": lambda text: text + "\x1a",
+    "a title": lambda text: "Instance drawn by N. N.\nsizes in minutes:\n\n" + text,
+    "comments": lambda text: "# drawn\n" + text.replace("\n", "  # a comment\n", 1) + "# end\n",
+    "a title with accents in Latin-1": lambda text: ("Caf\u00e9\n" + text).encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("how", UNTIDY)
+@pytest.mark.parametrize("name", ALL)
+def test_an_untidy_file_reads_as_the_tidy_one(name, how, tmp_path):
+    """allocation 31: white space, line ends, titles, comments and compression make no difference."""
+    text = ALL[name][0]
+    if name == "psplib" and how in {"comments", "tabs"}:
+        pytest.skip("PSPLIB has its own comments, and the columns of its titles are spaces")
+    body = UNTIDY[how](text)
+    body = body if isinstance(body, bytes) else body.encode()
+    plain, packed = tmp_path / "x.txt", tmp_path / "x.txt.gz"
+    plain.write_bytes(body)
+    packed.write_bytes(gzip.compress(body))
+    assert read(plain) == read(packed) == parse(text, "x")
+
+
+@pytest.mark.parametrize("head", ["2 2 1.5", "2 2 2", "2\t2\t1,5", "2, 2", "2 2 1.5 9 9"])
+def test_a_head_with_more_than_jobs_and_machines_is_read(head):
+    """allocation 31: the flexibility in the head of a shop may be whole, fractional, or there may be more."""
+    assert parse(FJSP.replace("2 2", head, 1), "x") == parse(FJSP, "x")
+
+
+def test_durations_written_with_a_point_are_whole_numbers_where_they_are():
+    assert parse(FJSP.replace("1 1 1 6", "1 1 1 6.0"), "x") == parse(FJSP, "x")
+    with pytest.raises(BadInput, match=r"line 3: a duration should be a whole number, not '6\.5'"):
+        parse(FJSP.replace("1 1 1 6", "1 1 1 6.5"), "x")
+
+
+def test_arcs_without_the_name_of_a_job_and_shops_without_flexibility_are_read():
+    """allocation 31: the variants of the two job shop texts."""
+    bare = "".join(line.partition("\tJ")[0] + "\n" for line in ARCS.splitlines())
+    assert parse(bare, "x") == parse(ARCS, "x")
+    plain = parse("2 2\n0 3 1 5\n1 4 0 6\n", "x")
+    assert [each.modes[0].uses[0][0] for each in plain.activities] == [0, 1, 1, 0]
+    assert [each.modes[0].duration for each in plain.activities] == [3, 5, 4, 6]
+
+
+def test_the_section_titles_of_another_library_are_read():
+    """allocation 31: MMLIB writes RESOURCE AVAILABILITIES apart."""
+    assert parse(PSPLIB.replace("RESOURCEAVAIL", "RESOURCE AVAIL"), "x") == parse(PSPLIB, "x")
+
+
+def test_a_damaged_or_swollen_compressed_file_is_refused(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(FJSP.encode())[:-9])
+    with pytest.raises(BadInput, match="damaged"):
+        read(path)
+    path.write_bytes(gzip.compress(b"1 " * (33 << 20)))
+    with pytest.raises(BadInput, match="larger than 64 MiB"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -71,6 +139,7 @@ def test_costs_sizes_and_capacities_of_an_assignment_are_read():
             PSPLIB.replace("   2        2          1           4", "   2        2          1           x"),
             "line 11: a successor",
         ),
+        (PSPLIB.replace("supersource/sink ):  4", "supersource/sink ):  0"), "follows where the file should end"),
         (ARCS.replace("1\t2\tJ1", "1\t0\tJ1"), "circle"),
         ("5\n", "numbers"),
     ],

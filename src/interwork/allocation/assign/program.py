@@ -3,6 +3,7 @@
 A dual says what one more unit would bring while the same choices stay worth making; that of anything with slack is 0.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,8 +116,8 @@ def _rules(found: Program) -> None:
                 found.below(name, [(column, 1.0), (found.refused[number], 1.0)], 1.0)
 
 
-def relax(written: Program) -> Any:  # noqa: ANN401 - scipy's answer has no type
-    """Solve the relaxation with HiGHS."""
+def relax(written: Program, seconds: float = math.inf) -> Any:  # noqa: ANN401 - scipy's answer has no type
+    """Solve the relaxation with HiGHS within so many seconds; status 0 = solved, 2 = it has no solution."""
     upper, equal = written.matrices()
     return linprog(
         np.array(written.costs),
@@ -126,23 +127,29 @@ def relax(written: Program) -> Any:  # noqa: ANN401 - scipy's answer has no type
         b_eq=np.ones(equal.shape[0]),
         bounds=(0, 1),
         method="highs",
+        options={"time_limit": seconds},
     )
 
 
-def integral(written: Program, columns: Any, seconds: float) -> Any:  # noqa: ANN401 - as above
-    """Solve with whole numbers over some of the columns (a boolean array); the others are 0."""
+def integral(written: Program, columns: Any, seconds: float, gap: float = 0.0) -> Any:  # noqa: ANN401 - as above
+    """Solve with whole numbers over some of the columns (a boolean array), to within a gap; the others are 0."""
     upper, equal = written.matrices()
-    count = len(written.costs)
-    return milp(
-        np.array(written.costs),
+    kept = np.flatnonzero(columns)
+    answer = milp(
+        np.array(written.costs)[kept],
         constraints=[
-            LinearConstraint(upper, -np.inf, np.array(written.limits)),
-            LinearConstraint(equal, 1, 1),
+            LinearConstraint(upper[:, kept], -np.inf, np.array(written.limits)),
+            LinearConstraint(equal[:, kept], 1, 1),
         ],
-        integrality=np.ones(count),
-        bounds=(np.zeros(count), columns.astype(float)),
-        options={"time_limit": max(0.1, seconds), "mip_rel_gap": 0.0},
+        integrality=np.ones(len(kept)),
+        bounds=(0, 1),
+        options={"time_limit": max(0.1, seconds), "mip_rel_gap": gap},
     )
+    if answer.x is not None:
+        whole = np.zeros(len(written.costs))
+        whole[kept] = answer.x
+        answer.x = whole
+    return answer
 
 
 def shadow_prices(problem: Problem, scale: Mapping[int, float] | None = None) -> tuple[float, list[Shadow]]:

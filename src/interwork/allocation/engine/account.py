@@ -18,6 +18,12 @@ def mode_cost(problem: Problem, mode: Mode) -> float:
     )
 
 
+def least(problem: Problem) -> float:
+    """Bound what any plan can come to without looking at its rules: nothing charged, every value taken."""
+    gains = sum(min(0.0, *(mode_cost(problem, mode) for mode in each.modes)) for each in problem.activities)
+    return gains - problem.tariff.value * sum(max(0.0, each.value) for each in problem.synergies)
+
+
 def carriage_costs(problem: Problem) -> list[list[float]]:
     """Price every carriage between sites, price and CO₂ at the tariff; empty where there is no transport."""
     transport = problem.transport
@@ -34,6 +40,18 @@ def carriage_time(problem: Problem, source: int, target: int) -> int:
     if problem.transport is None or source < 0 or target < 0:
         return 0
     return problem.transport.time[source][target]
+
+
+def is_makespan_only(problem: Problem) -> bool:
+    """Tell whether a plan is charged for its makespan, one a unit, and for nothing else."""
+    costs = carriage_costs(problem)
+    return (
+        problem.tariff.makespan == 1
+        and not any(mode_cost(problem, mode) for each in problem.activities for mode in each.modes)
+        and not any(each.due is not None and each.late_per_unit for each in problem.demands)
+        and not any(map(any, costs))
+        and not (problem.rows or problem.synergies or any(each.budget is not None for each in problem.demands))
+    )
 
 
 def last_activities(problem: Problem) -> list[bool]:
@@ -71,7 +89,7 @@ def _carried(problem: Problem, placements: Sequence[Placement]) -> float:
     for number, here in site.items():
         activity = problem.activities[number]
         demand: Demand = problem.demands[activity.demand]
-        sources = [site[link.before] for link in activity.after] or [demand.origin]
+        sources = [site.get(link.before, -1) for link in activity.after] or [demand.origin]
         total += sum(costs[source][here] for source in sources if source >= 0 and here >= 0)
         if is_last[number] and here >= 0 and demand.target >= 0:
             total += costs[here][demand.target]

@@ -1,6 +1,8 @@
 """How long a search may go on: by the clock, or by a fixed amount of work so that one seed gives one plan."""
 
+import math
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -29,11 +31,44 @@ class Interrupt:
         self.is_set = True
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A better plan or a higher bound that a search has come to."""
+
+    seconds: float
+    objective: float
+    """Infinite before the first plan."""
+    bound: float
+    """Minus infinite before the first bound."""
+    solver: str
+
+
+class Watch:
+    """Somebody who is told each better plan and each higher bound, once."""
+
+    def __init__(self, told: Callable[[Step], None]) -> None:
+        self.told = told
+        self.objective, self.bound = math.inf, -math.inf
+
+    def see(self, seconds: float, objective: float, bound: float, solver: str) -> None:
+        """Pass on what is news; searches of one problem may report in any order."""
+        if objective < self.objective - 1e-9 or bound > self.bound + 1e-9:
+            self.objective, self.bound = min(self.objective, objective), max(self.bound, bound)
+            bound = min(self.objective, self.bound)
+            self.told(Step(seconds=round(seconds, 3), objective=self.objective, bound=bound, solver=solver))
+
+
 class Clock:
     """A running search's clock."""
 
-    def __init__(self, limits: Limits, interrupt: Interrupt | None = None, began: float | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        interrupt: Interrupt | None = None,
+        began: float | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self.limits = limits
+        self.watch = watch
         self.began = time.monotonic() if began is None else began
         self.deadline = self.began + limits.seconds
         self.interrupt = interrupt or Interrupt()
@@ -64,6 +99,11 @@ class Clock:
 
     def part(self, share: float) -> "Clock":
         """Give a share of what is left to a part of the search; interrupting one interrupts both."""
-        clock = Clock(self.limits, self.interrupt, self.began)
+        clock = Clock(self.limits, self.interrupt, self.began, self.watch)
         clock.deadline = self.deadline if self.is_fixed else self.until(share)
         return clock
+
+    def tell(self, objective: float, solver: str, bound: float = -math.inf) -> None:
+        """Tell whoever watches what the search has come to."""
+        if self.watch is not None:
+            self.watch.see(self.passed, objective, bound, solver)

@@ -5,7 +5,7 @@ hold and what an hour is worth to them; it plans its own needs around that, at a
 answers with the hours it takes, what hours are worth to it, and one sum: what its plan comes to. The best round stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from interwork.allocation.engine.limits import Clock, Limits
 from interwork.allocation.network.prices import price
 from interwork.allocation.network.replan import Outage, with_outages
 from interwork.allocation.network.solving import solve_network
-from interwork.allocation.problem.model import Link, Placement, Problem, Solution, Status
+from interwork.allocation.problem.model import Link, Mode, Placement, Problem, Solution, Status
 
 CHARGES = (0.0, 0.5, 0.0, 0.25, 0.0)
 """Share of the others' prices that a round charges; rounds without a charge settle what the others left free."""
@@ -56,7 +56,9 @@ class Member:
         held = [Outage(r, since, until) for r, windows in call.taken.items() for since, until in windows]
         open_hours = with_outages(self._problem, held)
         charged = _charged(open_hours, call.prices)
-        found = solve_network(charged, Clock(self._limits), known=self._plan)
+        # A plan of before on hours that are held now is no beginning: the search would keep it for being cheap.
+        known = None if self._plan and _stands_on(self._problem, self._plan, call.taken) else self._plan
+        found = solve_network(charged, Clock(self._limits), known=known)
         if self._plan is None or found.is_solved:
             self._plan = found
         worth = price(open_hours, Clock(msgspec.structs.replace(self._limits, seconds=5.0)))
@@ -65,6 +67,29 @@ class Member:
             prices={each.resource: worth.value_of(each.resource) for each in worth.rows if each.value > 0},
             sum_eur=objective(self._problem, self._plan.placements, self._plan.unserved),
         )
+
+
+def doubled(problem: Problem, machines: Sequence[int]) -> Problem:
+    """Imagine a second one of some machines: open when the first is, doing the same at the same price."""
+    second = {machine: len(problem.resources) + number for number, machine in enumerate(machines)}
+    if not second:
+        return problem
+    copies = tuple(problem.resources[machine] for machine in machines)
+    activities = tuple(
+        msgspec.structs.replace(
+            each, modes=(*each.modes, *(_on(mode, second) for mode in each.modes if _is_on(mode, second)))
+        )
+        for each in problem.activities
+    )
+    return msgspec.structs.replace(problem, resources=(*problem.resources, *copies), activities=activities)
+
+
+def _is_on(mode: Mode, machines: Collection[int]) -> bool:
+    return any(resource in machines for resource, _ in mode.uses)
+
+
+def _on(mode: Mode, second: Mapping[int, int]) -> Mode:
+    return msgspec.structs.replace(mode, uses=tuple((second.get(r, r), amount) for r, amount in mode.uses))
 
 
 class Coordinated(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +150,15 @@ def _charged(problem: Problem, prices: dict[int, float]) -> Problem:
         for each in problem.activities
     )
     return msgspec.structs.replace(problem, activities=activities)
+
+
+def _stands_on(problem: Problem, plan: Solution, taken: Mapping[int, Sequence[tuple[int, int]]]) -> bool:
+    return any(
+        start < until and since < end
+        for resource, own in _hours(problem, plan).items()
+        for start, end in own
+        for since, until in taken.get(resource, ())
+    )
 
 
 def _hours(problem: Problem, plan: Solution) -> dict[int, tuple[tuple[int, int], ...]]:

@@ -145,7 +145,7 @@ class _Places:
 
     def resources(self) -> tuple[Resource, ...]:
         return tuple(
-            Resource(id=resource, owner=provider, closed=_closed(self.windows[at], self.horizon))
+            Resource(id=resource, owner=provider, closed=closed_of(self.windows[at], self.horizon))
             for (provider, resource), at in self.machines.items()
         )
 
@@ -164,7 +164,7 @@ class _Places:
         return Transport(time=tuple(map(tuple, time)), price=tuple(map(tuple, price)), co2=tuple(map(tuple, co2)))
 
 
-def _closed(windows: Sequence[Window], horizon: int) -> tuple[Window, ...]:
+def closed_of(windows: Sequence[Window], horizon: int) -> tuple[Window, ...]:
     """Turn free windows into closed ones, from the start to well after the horizon."""
     closed: list[Window] = []
     reached = 0

@@ -5,6 +5,7 @@ be avoided. What is pinned (started or frozen) stays where it is; what was publi
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interwork.allocation.network.table import Step, Table
@@ -171,10 +172,10 @@ def _insert_general(table: Table, timeline: Timeline, demand: int, pinned: Pinne
     """Put a demand of any shape in, greedily, cheapest first; within its budget the dearer ways are then left out."""
     route = _greedy(table, timeline, demand, pinned, thrift=0.0)
     budget = table.problem.demands[demand].budget
-    if route is None or budget is None or _spent(table, demand, route[1]) <= budget:
+    if route is None or budget is None or spent(table, demand, route[1]) <= budget:
         return route
     route = _greedy(table, timeline, demand, pinned, thrift=1e6)
-    return route if route is not None and _spent(table, demand, route[1]) <= budget else None
+    return route if route is not None and spent(table, demand, route[1]) <= budget else None
 
 
 def _greedy(table: Table, timeline: Timeline, demand: int, pinned: Pinned, thrift: float) -> Route | None:
@@ -245,7 +246,11 @@ def _moved(activity: int, where: tuple[int, int], pinned: Pinned) -> float:
     return (pinned.per_mode if where[0] != mode else 0.0) + pinned.per_unit * abs(where[1] - start)
 
 
-def _spent(table: Table, demand: int, route: list[Step]) -> float:
+def spent(table: Table, demand: int, route: list[Step], elsewhere: Mapping[int, int] | None = None) -> float:
+    """Add up the euro that a route takes of its demand's budget: modes and carriage.
+
+    `elsewhere` is where the activities of other demands are that steps of the route come after.
+    """
     problem = table.problem
     prices = problem.transport.price if problem.transport else ()
     modes = {a: problem.activities[a].modes[m] for a, m, *_ in route}
@@ -253,8 +258,9 @@ def _spent(table: Table, demand: int, route: list[Step]) -> float:
     if not prices:
         return total
     wanted = problem.demands[demand]
+    site = dict(elsewhere or {}) | {activity: mode.site for activity, mode in modes.items()}
     for activity, mode in modes.items():
-        sources = [modes[before].site for before, _ in table.links[activity]] or [wanted.origin]
+        sources = [site.get(before, -1) for before, _ in table.links[activity]] or [wanted.origin]
         total += sum(prices[source][mode.site] for source in sources if source >= 0 and mode.site >= 0)
         if table.is_last[activity] and mode.site >= 0 and wanted.target >= 0:
             total += prices[mode.site][wanted.target]

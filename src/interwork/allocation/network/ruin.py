@@ -58,7 +58,10 @@ class Search:
             if at >= length:
                 self._return()
                 length, at = int(length * GROWTH), 0
+            reached = self.best_total
             self._round(at / length)
+            if self.best_total < reached:
+                clock.tell(self.best_total, "ruin and recreate")
             at += 1
 
     def _return(self) -> None:

@@ -1,21 +1,29 @@
 """Plan a network: the best of the simple rules, ruin and recreate from it, a bound by column generation."""
 
-from interwork.allocation.engine.account import better, objective
+import math
+
+from interwork.allocation.engine.account import better, is_makespan_only, objective
 from interwork.allocation.engine.exact import is_exact, prove
 from interwork.allocation.engine.limits import Clock
+from interwork.allocation.network.lists import Lists
 from interwork.allocation.network.prices import price
 from interwork.allocation.network.ruin import Search
 from interwork.allocation.network.rules import RULES, Routes, by_rule
-from interwork.allocation.network.table import Table, placements, steps, tabulate
+from interwork.allocation.network.table import Table, is_crossed, placements, steps, tabulate, topological
 from interwork.allocation.problem.model import Problem, Solution, Status
 
 SMALL = 150
 """Modes up to which CP-SAT is asked for a proof."""
 SHARE_OF_PRICES = 0.25
+SHARE_OF_LISTS = 0.1
+STALE = 40
+"""Rounds per activity that bring nothing before lists hand over to CP-SAT."""
 
 
 def solve_network(problem: Problem, clock: Clock, *, known: Solution | None = None) -> Solution:
     """Plan for the least cost until the clock is up, from the rules' best plan or a known one."""
+    if problem.tariff.makespan or is_crossed(problem):
+        return solve_general(problem, clock)
     table = tabulate(problem)
     floor = bound(problem, table, clock)
     routes = steps(table, known.placements) if known is not None else best_rule(table, clock)
@@ -31,16 +39,42 @@ def solve_network(problem: Problem, clock: Clock, *, known: Solution | None = No
     return found
 
 
+def solve_general(problem: Problem, clock: Clock) -> Solution:
+    """Plan a problem of any shape: lists first, then CP-SAT from what they found, where it can say all of it."""
+    search = Lists(tabulate(problem), clock.limits.seed)
+    floor = chain_bound(problem)
+    start = written(problem, search.best, floor, "list in order of slack")
+    is_provable = is_exact(problem)
+    stale = STALE * len(problem.activities) if is_provable else 1 << 60
+    search.run(clock, clock.until(SHARE_OF_LISTS if is_provable else 1.0), floor, stale)
+    found = written(problem, search.best, floor, "search over lists")
+    if not is_provable or clock.is_up or found.status is Status.OPTIMAL:
+        return found
+    # Counted work starts from what does not depend on how much there is, so that more is never worse.
+    hint = start if clock.is_fixed else found
+    return better(problem, found, prove(problem, clock, hint if hint.is_solved else None))
+
+
 def first_plan(problem: Problem) -> Solution:
-    """Put everything where it ends soonest, in the order of release: a start for problems of any shape."""
-    routes, _ = by_rule(tabulate(problem), "insertion by release")
-    return written(problem, routes, -float("inf"), "earliest completion")
+    """Put everything where it ends soonest, what has least slack first: a start for problems of any shape."""
+    return written(problem, Lists(tabulate(problem), 1).best, chain_bound(problem), "list in order of slack")
+
+
+def chain_bound(problem: Problem) -> float:
+    """Bound a makespan by the longest chain at its fastest; minus infinity where more than the makespan is charged."""
+    if not is_makespan_only(problem) or any(each.unserved is not None for each in problem.demands):
+        return -math.inf
+    end = [0] * len(problem.activities)
+    for v in topological(problem):
+        activity = problem.activities[v]
+        ready = problem.demands[activity.demand].release
+        ready = max(ready, *(end[link.before] + link.lag for link in activity.after), 0)
+        end[v] = ready + min((mode.duration for mode in activity.modes), default=0)
+    return float(max(end))
 
 
 def bound(problem: Problem, table: Table, clock: Clock) -> float:
     """Bound the cost: the route LP in a share of the time; it ends at its first round where time is short."""
-    if problem.tariff.makespan:
-        return -float("inf")
     assert len(table.chains) == len(problem.demands)
     return price(problem, clock.part(SHARE_OF_PRICES)).bound
 

@@ -1,5 +1,8 @@
 """A network problem as plain arrays: what insertion, ruin and recreate, and the prices run over."""
 
+import heapq
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from interwork.allocation.engine.account import carriage_costs, last_activities, mode_cost
@@ -43,7 +46,7 @@ def tabulate(problem: Problem) -> Table:
     times = [[0] * (count + 1)] + [[0, *row] for row in (transport.time if transport else ())]
     costs = [[0.0] * (count + 1)] + [[0.0, *row] for row in carriage_costs(problem)]
     chains: list[list[int]] = [[] for _ in problem.demands]
-    for number in _topological(problem):
+    for number in topological(problem):
         chains[problem.activities[number].demand].append(number)
     last = problem.horizon or FAR
     table = Table(
@@ -68,19 +71,31 @@ def tabulate(problem: Problem) -> Table:
     return table
 
 
-def _topological(problem: Problem) -> list[int]:
+def topological(problem: Problem, rank: Callable[[int], float] | None = None) -> list[int]:
+    """Order the activities so that none comes before what it follows; of those that could be next, the least first."""
     waiting = [len(each.after) for each in problem.activities]
     later: list[list[int]] = [[] for _ in waiting]
     for number, activity in enumerate(problem.activities):
         for link in activity.after:
             later[link.before].append(number)
-    order = [number for number, count in enumerate(waiting) if not count]
-    for number in order:
+    moment = itertools.count()
+    ready = [(rank(n) if rank else next(moment), n) for n, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        number = heapq.heappop(ready)[1]
+        order.append(number)
         for each in later[number]:
             waiting[each] -= 1
             if not waiting[each]:
-                order.append(each)
+                heapq.heappush(ready, (rank(each) if rank else next(moment), each))
     return order
+
+
+def is_crossed(problem: Problem) -> bool:
+    """Tell whether a link goes from one demand to another."""
+    of = [each.demand for each in problem.activities]
+    return any(of[link.before] != each.demand for each in problem.activities for link in each.after)
 
 
 def _options(problem: Problem, number: int) -> list[Option]:

@@ -7,6 +7,7 @@ through `fit`, slower and general.
 
 from bisect import bisect_left, bisect_right, insort
 
+from interwork.allocation.engine.breaks import breaks_of, joined
 from interwork.allocation.network.table import FAR, Step, Table, is_plain
 from interwork.allocation.problem.model import Mode, Resource, ResourceKind, Window
 
@@ -23,11 +24,18 @@ class Timeline:
         self.starts: list[list[int]] = []
         self.ends: list[list[int]] = []
         for resource in problem.resources:
-            closed = _joined(resource.closed)
+            closed = joined(resource.closed)
             self.starts.append([start for start, _ in closed])
             self.ends.append([end for _, end in closed])
+        self.open = ([list(each) for each in self.starts], [list(each) for each in self.ends])
+        self.breaks: dict[tuple[int, int], list[Window]] = {}
         self.held: list[list[Held]] = [[] for _ in problem.resources]
         self.plain = [is_plain(problem, number) for number in range(len(problem.resources))]
+
+    def clear(self) -> None:
+        """Let go of everything but the closed windows."""
+        self.starts, self.ends = ([list(each) for each in lists] for lists in self.open)
+        self.held = [[] for _ in self.held]
 
     def take(self, step: Step) -> None:
         """Hold what a step uses."""
@@ -62,7 +70,7 @@ class Timeline:
 
     def close(self, resource: int, window: Window) -> None:
         """Close a resource for a window from now on; what overlaps must have been let go before."""
-        closed = _joined((*zip(self.starts[resource], self.ends[resource], strict=True), window))
+        closed = joined((*zip(self.starts[resource], self.ends[resource], strict=True), window))
         self.starts[resource] = [start for start, _ in closed]
         self.ends[resource] = [end for _, end in closed]
 
@@ -79,31 +87,27 @@ class Timeline:
         problem = self.table.problem
         chosen: Mode = problem.activities[activity].modes[mode]
         family = problem.activities[activity].family
+        breaks = self._breaks(activity, mode)
         moment = ready
         for _ in range(100_000):
+            moment, end = _worked(moment, chosen.duration, breaks)
             before = moment
-            end = self._end(chosen, moment)
             for resource, amount in chosen.uses:
                 later = self._later(resource, (moment, end), amount, family)
                 if later is None:
                     return None
                 if later > moment:
-                    moment, end = later, self._end(chosen, later)
+                    moment, end = _worked(later, chosen.duration, breaks)
             if moment == before:
                 return moment, end
         return None
 
-    def _end(self, mode: Mode, start: int) -> int:
-        """Tell when work that begins at a moment is done, the breaks of what it uses left out."""
-        resources = [self.table.problem.resources[r] for r, _ in mode.uses]
-        timed = (ResourceKind.UNARY, ResourceKind.CUMULATIVE)
-        breaks = [window for each in resources if each.kind in timed for window in each.breaks]
-        end = start + mode.duration
-        for since, until in _joined(tuple(breaks)):
-            if since >= end:
-                break
-            end += max(0, until - max(since, start))
-        return end
+    def _breaks(self, activity: int, mode: int) -> list[Window]:
+        known = self.breaks.get((activity, mode))
+        if known is None:
+            problem = self.table.problem
+            known = self.breaks[activity, mode] = breaks_of(problem, problem.activities[activity].modes[mode])
+        return known
 
     def _later(self, number: int, span: tuple[int, int], amount: int, family: int) -> int | None:
         """Tell the next moment worth trying on a resource, the start itself where it is free; None = never."""
@@ -149,11 +153,16 @@ class Timeline:
         return start
 
 
-def _joined(windows: tuple[Window, ...]) -> list[Window]:
-    joined: list[Window] = []
-    for start, end in sorted(windows):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
+def _worked(ready: int, duration: int, breaks: list[Window]) -> tuple[int, int]:
+    """Tell when work that is ready at a moment begins and ends, the breaks left out; it begins outside of them."""
+    start, end = ready, ready + duration
+    if not duration:
+        return start, end
+    for since, until in breaks:
+        if since <= start < until:
+            start, end = until, until + duration
+        elif start < since < end:
+            end += until - since
+        elif since >= end:
+            break
+    return start, end

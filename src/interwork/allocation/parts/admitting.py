@@ -58,9 +58,7 @@ def prepare(need: Need, plan: ProcessPlan, quotes: Sequence[Quote], weights: Wei
         providers=tuple(providers),
         names=tuple(providers.values()),
         sites=tuple(place for _, place in sites),
-        routes={
-            (a, b): _route(sites[a][1], sites[b][1], weights) for a in range(len(sites)) for b in range(len(sites))
-        },
+        routes={(a, b): route(sites[a][1], sites[b][1], weights) for a in range(len(sites)) for b in range(len(sites))},
         deliveries=tuple(_delivery(place, deliver_to, weights) for _, place in sites),
         prices=Prices(
             gram=round(weights.co2_eur_per_kg * UNITS_PER_EUR / 1000),
@@ -247,7 +245,8 @@ def _windows(mode: Mode, origin: datetime) -> tuple[tuple[int, int], ...]:
     return tuple(merged)
 
 
-def _route(a: Place, b: Place, weights: Weights) -> Route:
+def route(a: Place, b: Place, weights: Weights) -> Route:
+    """Reckon carrying one lot from a place to another."""
     km = distance_km(a, b)
     return Route(
         km=km,
@@ -261,7 +260,7 @@ def _delivery(place: Place, deliver_to: Place | None, weights: Weights) -> Route
     """Route finished parts to whoever wanted them; None where they are made there, or no place is stated."""
     if deliver_to is None or (place.latitude, place.longitude) == (deliver_to.latitude, deliver_to.longitude):
         return None
-    return _route(place, deliver_to, weights)
+    return route(place, deliver_to, weights)
 
 
 def _budgets(need: Need) -> list[float]:

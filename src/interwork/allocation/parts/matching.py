@@ -5,7 +5,9 @@ A match is feasible only when every requirement is satisfied, and a near miss is
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from interwork.allocation.parts.model import CapacityOffer
 from interwork.core.design import Operation, ProcessPlan, Requirement
@@ -17,6 +19,9 @@ from interwork.core.taxonomy import MATERIALS, Material, subsumes
 
 PLAN_LEVEL = frozenset({"budget", "budget_eur"})
 """Requirements of a need that only a whole plan can meet; no resource is held against them."""
+
+UNTIL = re.compile(r"(?P<name>.+?)\s+until\s+(?P<day>\d{4}-\d{2}-\d{2})", re.IGNORECASE)
+"""How the end of a certificate is stated: `ISO 9001:2015 until 2027-03-01`, that day included."""
 
 Value = str | float | tuple[float, float, float]
 Finding = tuple[Verdict, str, str, str]
@@ -30,7 +35,8 @@ def match(need: Need, plan: ProcessPlan, offers: Sequence[CapacityOffer]) -> lis
 
 def _match_one(need: Need, operation: Operation, offer: CapacityOffer) -> Match:
     who = f"{offer.resource_name} at {offer.provider_name}"
-    reasons = hold_all(demands(operation, need.requirements), offer.capabilities, offer.place, who)
+    wanted, on = demands(operation, need.requirements), need.created_at.date()
+    reasons = hold_all(wanted, offer.capabilities, offer.place, who, on)
     missing = sum(reason.verdict is not Verdict.SATISFIED for reason in reasons)
     return Match(
         id=derived_id("match", need.id, operation.id, offer.provider, offer.resource),
@@ -59,9 +65,13 @@ def demands(operation: Operation, general: Sequence[Requirement] = ()) -> tuple[
 
 
 def hold_all(
-    requirements: Sequence[Requirement], capabilities: Sequence[Capability], place: Place, who: str
+    requirements: Sequence[Requirement],
+    capabilities: Sequence[Capability],
+    place: Place,
+    who: str,
+    on: date | None = None,
 ) -> tuple[Reason, ...]:
-    """Hold requirements against the capability of a resource that misses fewest of them."""
+    """Hold requirements against the capability of a resource that misses fewest of them; `on` is the first day."""
     if not capabilities:
         text = f"{who} states no capability: what can it do?"
         return tuple(
@@ -74,7 +84,7 @@ def hold_all(
             )
             for each in requirements
         )
-    held = [tuple(hold(each, one, place, who) for each in requirements) for one in capabilities]
+    held = [tuple(hold(each, one, place, who, on) for each in requirements) for one in capabilities]
     return min(held, key=_misses)
 
 
@@ -83,10 +93,12 @@ def _misses(reasons: tuple[Reason, ...]) -> tuple[bool, int]:
     return wrong_process, sum(each.verdict is not Verdict.SATISFIED for each in reasons)
 
 
-def hold(requirement: Requirement, capability: Capability, place: Place, who: str) -> Reason:
+def hold(requirement: Requirement, capability: Capability, place: Place, who: str, on: date | None = None) -> Reason:
     """Hold one requirement against one capability (and where it stands) and say what came of it."""
     if requirement.name == "region":
         finding = _region(requirement.value, place, who)
+    elif requirement.name == "certificate":
+        finding = _certificate(requirement.value, capability, who, on)
     elif requirement.name in _CHECKS:
         finding = _CHECKS[requirement.name](requirement.value, capability, who)
     else:
@@ -197,17 +209,46 @@ def _at_least(named: tuple[str, str], value: Value, offered: float | None, who: 
     return Verdict.VIOLATED, f"{wanted:g} {unit}", f"{offered:g} {unit}", f"{text}: {wanted - offered:g} {unit} short."
 
 
-def _certificate(value: Value, capability: Capability, who: str) -> Finding:
+def certificate_of(stated: str) -> tuple[str, date | None]:
+    """Split what is stated of a certificate, such as `AS9100 until 2027-03-01`, into its name and its last day."""
+    found = UNTIL.fullmatch(stated.strip())
+    if found is None:
+        return stated, None
+    try:
+        return found["name"], date.fromisoformat(found["day"])
+    except ValueError:  # a day that is in no calendar: what is stated is no such certificate
+        return stated, None
+
+
+def lapse(requirements: Sequence[Requirement], capabilities: Sequence[Capability]) -> date | None:
+    """Tell the last day on which a resource holds every certificate that is demanded; None = no end is stated."""
+    ends = []
+    stated = [certificate_of(each) for one in capabilities for each in one.certificates]
+    for wanted in (str(each.value) for each in requirements if each.name == "certificate"):
+        days = [
+            day for name, day in stated if _folded(wanted) in (_folded(name), _folded(name).partition(":")[0].strip())
+        ]
+        if days and None not in days:
+            ends.append(max(day for day in days if day))
+    return min(ends, default=None)
+
+
+def _certificate(value: Value, capability: Capability, who: str, on: date | None) -> Finding:
     wanted = str(value)
     if not capability.certificates:
         return Verdict.UNKNOWN, wanted, "not stated", f"{who} states no certificate: does it hold {wanted}?"
     offered = ", ".join(capability.certificates)
-    held = {_folded(each) for each in capability.certificates}
+    stated = [certificate_of(each) for each in capability.certificates]
+    held = {_folded(name) for name, day in stated if on is None or day is None or day >= on}
     if _folded(wanted) in held | {each.partition(":")[0].strip() for each in held}:
         return Verdict.SATISFIED, wanted, offered, f"{who} holds {wanted} (it states {offered})."
     if _folded(wanted).partition(":")[0].strip() in held:
         text = f"{who} holds {offered} without saying which edition: is it {wanted}?"
         return Verdict.UNKNOWN, wanted, offered, text
+    for name, day in stated:
+        if on and day and day < on and _folded(wanted) in (_folded(name), _folded(name).partition(":")[0].strip()):
+            text = f"{who} held {name} until {day:%d %b %Y}; on {on:%d %b %Y} it has run out."
+            return Verdict.VIOLATED, wanted, offered, text
     return Verdict.VIOLATED, wanted, offered, f"{who} holds {offered}, not {wanted}."
 
 
@@ -246,5 +287,4 @@ _CHECKS: dict[str, Callable[[Value, Capability, str], Finding]] = {
     "tolerance_mm": _tolerance,
     "axes": _axes,
     "mass_kg": _mass,
-    "certificate": _certificate,
 }

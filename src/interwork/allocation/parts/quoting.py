@@ -6,11 +6,11 @@ reason. The machining time of an operation is read as that of the demanded mater
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from msgspec.structs import replace
 
-from interwork.allocation.parts.matching import demands, hold_all
+from interwork.allocation.parts.matching import demands, hold_all, lapse
 from interwork.allocation.parts.model import QuoteRequest
 from interwork.core.design import Operation
 from interwork.core.errors import BadInput
@@ -50,16 +50,19 @@ def quote(
         refusals = []
         able = [each for each in resources if any(subsumes(c.process, operation.process) for c in each.capabilities)]
         for resource in able:
-            offered = _quote_one(operation, request, resource)
+            offered = _quote_one(operation, request, resource, now)
             if isinstance(offered, str):
                 refusals.append(offered)
                 continue
             busy = [*resource.closed, *((each.start, each.end) for each in booked.get(resource.id, ()))]
-            windows = free_windows(now, horizon, busy, shortest_s=offered.setup_s + offered.unit_s)
+            last = lapse(demands(operation, request.requirements), resource.capabilities)
+            until = min(horizon, datetime.combine(last + timedelta(days=1), time(), UTC)) if last else horizon
+            windows = free_windows(now, until, busy, shortest_s=offered.setup_s + offered.unit_s)
             if windows:
                 modes.append(replace(offered, windows=windows, provider=provider, provider_name=provider_name))
             else:
-                refusals.append(f"{resource.name} has no free time for a part before {horizon:%d %b %Y}.")
+                why = ", when a certificate it needs runs out" if until < horizon else ""
+                refusals.append(f"{resource.name} has no free time for a part before {until:%d %b %Y}{why}.")
         if len(refusals) == len(able):
             declined.append(f"{operation.name}: {' '.join(refusals) or f'no resource offers {operation.process}.'}")
     price, note = _material_price(request)
@@ -102,9 +105,10 @@ def _require_sound(request: QuoteRequest) -> None:
         )
 
 
-def _quote_one(operation: Operation, request: QuoteRequest, resource: Resource) -> Mode | str:
+def _quote_one(operation: Operation, request: QuoteRequest, resource: Resource, now: datetime) -> Mode | str:
     """Price an operation on a resource, its windows and provider still to be told; or say why it is declined."""
-    held = hold_all(demands(operation, request.requirements), resource.capabilities, resource.place, resource.name)
+    wanted = demands(operation, request.requirements)
+    held = hold_all(wanted, resource.capabilities, resource.place, resource.name, now.date())
     failed = [each.text for each in held if each.verdict is not Verdict.SATISFIED]
     if failed:
         return " ".join(failed)

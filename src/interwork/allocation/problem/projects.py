@@ -18,7 +18,8 @@ from interwork.allocation.problem.tokens import Tokens
 MOST = 100_000
 LINKED = re.compile(r"^(\d+):(\d+)$")
 RULE = re.compile(r"^[*\-\s]*$")
-SECTIONS = ("PRECEDENCE RELATIONS", "REQUESTS/DURATIONS", "RESOURCEAVAILABILITIES")
+SECTIONS = ("PRECEDENCERELATIONS", "REQUESTS/DURATIONS", "RESOURCEAVAILABILITIES")
+"""Titles without their spaces: PSPLIB and MMLIB set them differently."""
 
 
 def _project(
@@ -155,6 +156,7 @@ def read_psplib(text: str, name: str) -> Problem:
         )
         for r, capacity in enumerate(tokens.integers(kinds, "a capacity"))
     ]
+    tokens.done()
     tokens = Tokens(parts[SECTIONS[0]], name, first_line=begins[SECTIONS[0]])
     modes, successors = [0] * count, [[] for _ in range(count)]  # type: list[int], list[list[int]]
     for number in range(count):
@@ -162,12 +164,14 @@ def read_psplib(text: str, name: str) -> Problem:
         modes[number] = tokens.integer("the number of modes", 1, 1000)
         later = tokens.integer("the number of successors", 0, count)
         successors[number] = [tokens.integer("a successor", 1, count) - 1 for _ in range(later)]
+    tokens.done()
     links = _linked(tokens, successors)
     tokens = Tokens(parts[SECTIONS[1]], name, first_line=begins[SECTIONS[1]])
     activities = [
         Activity(demand=0, modes=_modes(tokens, n, modes[n], resources), after=links[n], name=str(n + 1))
         for n in range(count)
     ]
+    tokens.done()
     return _project(name, [Demand(id="project")], activities, resources, "PSPLIB")
 
 
@@ -191,11 +195,12 @@ def _sections(text: str, name: str) -> tuple[dict[str, str], dict[str, int]]:
     begins = {"head": 1}
     current = "head"
     for number, line in enumerate(text.splitlines(), 1):
-        title = next((each for each in SECTIONS if line.strip().upper().startswith(each)), None)
+        bare = "".join(line.split()).upper()
+        title = next((each for each in SECTIONS if bare.startswith(each)), None)
         if title:
             current, parts[title] = title, []
             begins[title] = number + 1
-        elif current != "head" and (RULE.match(line) or (not _has_rows(parts[current]) and not _is_row(line, current))):
+        elif current != "head" and (RULE.match(line) or (not any(parts[current]) and not _is_row(line, current))):
             parts[current].append("")
         else:
             parts[current].append(line)
@@ -205,14 +210,10 @@ def _sections(text: str, name: str) -> tuple[dict[str, str], dict[str, int]]:
     return {title: "\n".join(lines) for title, lines in parts.items()}, begins
 
 
-def _has_rows(lines: list[str]) -> bool:
-    return any(lines)
-
-
 def _is_row(line: str, section: str) -> bool:
     """Tell a row of numbers from the title above it; capacities stand under names such as `R 1`."""
     words = line.split()
-    return bool(words) and words[0].isdigit() and (section != SECTIONS[2] or all(word.isdigit() for word in words))
+    return bool(words) and words[0].isdecimal() and (section != SECTIONS[2] or all(word.isdecimal() for word in words))
 
 
 def _count_of(head: str, name: str, pattern: str, otherwise: int | None = None) -> int:

@@ -5,11 +5,16 @@
 | JSON of the model | the first character is `{` |
 | PSPLIB `.sm`, `.mm` | the section PRECEDENCE RELATIONS |
 | MPLIB | successors written `project:task` |
-| flexible job shop with arcs | the second line has an arc with a job `J1` |
+| flexible job shop with arcs | as many arcs `U V` or `U V J1` as the first line says |
 | Patterson `.rcp`, job shop, assignment | the one that the count of numbers fits |
+
+Lines of words above the first number, comments after `#`, blank lines, tabs and any line ends are passed over.
 """
 
+import gzip
+import io
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,25 +23,57 @@ import msgspec
 from interwork.allocation.problem.assignment import read_gap
 from interwork.allocation.problem.model import Problem
 from interwork.allocation.problem.projects import read_mplib, read_patterson, read_psplib
-from interwork.allocation.problem.shops import is_arcs, read_arcs, read_jobs
+from interwork.allocation.problem.shops import is_arcs, read_arcs, read_jobs, read_plain_jobs
 from interwork.allocation.problem.sound import sound
+from interwork.allocation.problem.tokens import APART
 from interwork.core.errors import BadInput
 
 LARGEST = 64 * 1024 * 1024
-FORMATS = "JSON of the model, Brandimarte/Hurink text, job shop with arcs, PSPLIB .sm/.mm/.rcp, MPLIB, assignment text"
+GZIP = b"\x1f\x8b"
+CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\x1a")
+"""Bytes that no text has."""
+FORMATS = (
+    "JSON of the model, Brandimarte/Hurink text, plain job shop, job shop with arcs, PSPLIB .sm/.mm/.rcp, MPLIB, "
+    "assignment text; each as it is or compressed by gzip"
+)
+
+
+def name_of(path: Path) -> str:
+    """Tell the name of an instance: the file's, without its ending and that of its compression."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def read(path: Path) -> Problem:
-    """Read a file; raise BadInput with the line where it is wrong."""
+    """Read a file, also one that gzip compressed; raise BadInput with the line where it is wrong."""
+    return parse(_text(_bytes(path), path), name_of(path))
+
+
+def _bytes(path: Path) -> bytes:
+    too_large = BadInput(f"{path} is larger than {LARGEST >> 20} MiB.", remedy="Give a benchmark file.")
     try:
-        if path.stat().st_size > LARGEST:
-            raise BadInput(f"{path} is larger than {LARGEST >> 20} MiB.", remedy="Give a benchmark file.")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if data.startswith(GZIP):
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+                data = unpacked.read(LARGEST + 1)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as fault:
+        raise BadInput(f"{path} is damaged: {fault}.", remedy="Compress it with gzip again.") from fault
     except OSError as fault:
         raise BadInput(f"{path} cannot be read: {fault.strerror}.", remedy="Give the path of a file.") from fault
-    except UnicodeDecodeError as fault:
-        raise BadInput(f"{path} is not text: {fault.reason}.", remedy=f"Give one of: {FORMATS}.") from fault
-    return parse(text, path.stem)
+    if len(data) > LARGEST:
+        raise too_large
+    return data
+
+
+def _text(data: bytes, path: Path) -> str:
+    """Decode UTF-8, or Latin-1 as old files have it in their titles; the end mark of DOS is cut off."""
+    data = data.rstrip(b"\x1a")
+    if CONTROLS.intersection(data):
+        raise BadInput(f"{path} is not text: it has control characters.", remedy=f"Give one of: {FORMATS}.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def parse(text: str, name: str) -> Problem:
@@ -44,22 +81,25 @@ def parse(text: str, name: str) -> Problem:
     start = text.lstrip()
     if start.startswith("{"):
         return _decode(text, name)
-    if "PRECEDENCE RELATIONS" in text.upper():
+    if re.search(r"PRECEDENCE\s*RELATIONS", text, re.IGNORECASE):
         return read_psplib(text, name)
+    text = _without_title(text)
     if re.search(r"(?m)^[\d \t]*\s\d+:\d+", text):
         return read_mplib(text, name)
-    if is_arcs(text):
+    lines = [words for line in text.splitlines() if (words := line.partition("#")[0].translate(APART).split())]
+    if is_arcs(lines):
         return read_arcs(text, name)
-    return _by_count(text, name)
-
-
-def _by_count(text: str, name: str) -> Problem:
-    """Choose among the forms of bare numbers by how many there are and how the lines are cut."""
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     words = [word for line in lines for word in line]
     if len(words) < 3:
         raise BadInput(f"{name}, line 1: the file has {len(words)} numbers.", remedy=f"Give one of: {FORMATS}.")
     return _first_that_fits(_likely(lines, words), text, name)
+
+
+def _without_title(text: str) -> str:
+    """Blank the lines of words above the first number, so that lines keep their numbers."""
+    lines = text.splitlines()
+    first = next((n for n, line in enumerate(lines) if line.split() and line.split()[0][0].isdecimal()), 0)
+    return "\n".join([""] * first + lines[first:])
 
 
 Reader = Callable[[str, str], Problem]
@@ -79,11 +119,13 @@ def _first_that_fits(readers: Sequence[Reader], text: str, name: str) -> Problem
 
 def _likely(lines: list[list[str]], words: list[str]) -> Sequence[Reader]:
     """Order the forms by how likely they are; a project or a shop that fits to its last number is no accident."""
-    if not (words[0].isdigit() and words[1].isdigit() and len(words[0]) < 10 and len(words[1]) < 10):
+    if not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words[:2]):
         return (read_jobs,)
     first, second = int(words[0]), int(words[1])
     if len(words) == 2 + 2 * first * second + first:
         return (read_patterson, read_jobs, read_gap)[:: -1 if len(lines[1:]) == 2 * first + 1 else 1]
+    if len(words) == 2 + 2 * first * second and all(len(line) == 2 * second for line in lines[1:]):
+        return (read_plain_jobs, read_jobs, read_patterson)
     if len(lines[0]) == 2 and len(lines) > 2 and len(lines[1]) == second and len(lines) != first + 1:
         return (read_patterson, read_jobs)
     return (read_jobs, read_patterson)

@@ -1,10 +1,12 @@
-"""Read flexible job shops: the text of Brandimarte and Hurink, and the one with arcs and times between machines.
+"""Read job shops: the text of Brandimarte and Hurink, the one with arcs and times between machines, and the plain one.
 
-In the first form machines are counted from 0 or from 1 as the file itself shows, and a third number on the first line
-(the mean number of machines an operation can go to) is passed over, as everybody does.
+In the first form machines are counted from 0 or from 1 as the file itself shows, and what follows on the first line
+(the mean number of machines an operation can go to) is passed over, as everybody does. In the plain form every job has
+one machine and duration after another, as in Lawrence's and Taillard's shops.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from interwork.allocation.problem.model import (
     Activity,
@@ -29,15 +31,31 @@ def read_jobs(text: str, name: str) -> Problem:
     tokens = Tokens(text, name)
     jobs = tokens.integer("the number of jobs", 1, MOST)
     machines = tokens.integer("the number of machines", 1, MOST)
-    if not tokens.is_done and tokens.lines[tokens.at] == tokens.lines[0]:
+    while not tokens.is_done and tokens.lines[tokens.at] == tokens.lines[0]:
         tokens.number("the flexibility")
     read: list[list[Choice]] = []
     for _ in range(jobs):
         count = tokens.integer("the number of operations of a job", 1, MOST)
         read.append([_choice(tokens, machines, machines) for _ in range(count)])
+    return _chained(tokens, name, read, machines)
+
+
+def read_plain_jobs(text: str, name: str) -> Problem:
+    """Read a shop without flexibility: jobs, machines; of each job, machine and duration of one step after another."""
+    tokens = Tokens(text, name)
+    jobs = tokens.integer("the number of jobs", 1, MOST)
+    machines = tokens.integer("the number of machines", 1, MOST)
+    read = [
+        [[(tokens.integer("a machine", 0, machines), tokens.integer("a duration"))] for _ in range(machines)]
+        for _ in range(jobs)
+    ]
+    return _chained(tokens, name, read, machines)
+
+
+def _chained(tokens: Tokens, name: str, read: list[list[Choice]], machines: int) -> Problem:
     tokens.done()
     first = _first_machine(tokens, read, machines)
-    demands = [Demand(id=f"job-{number + 1}") for number in range(jobs)]
+    demands = [Demand(id=f"job-{number + 1}") for number in range(len(read))]
     activities: list[Activity] = []
     for job, operations in enumerate(read):
         for position, choice in enumerate(operations):
@@ -82,10 +100,14 @@ def _shop(
     )
 
 
-def is_arcs(text: str) -> bool:
-    """Tell whether the text has operations with arcs `U V Jn`, by the third word of its second line."""
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return len(lines) > 1 and len(lines[0]) == 3 and len(lines[1]) == 3 and not lines[1][2].isdigit()
+def is_arcs(lines: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the lines have operations with arcs: `U V Jn`, or as many lines `U V` as the head says."""
+    if len(lines) < 2 or len(lines[0]) != 3:
+        return False
+    if len(lines[1]) == 3 and not lines[1][2].isdecimal():
+        return True
+    count, arcs = (int(each) if each.isdecimal() and len(each) < 7 else 0 for each in lines[0][:2])
+    return 0 < arcs < len(lines) - count and all(len(line) == 2 for line in lines[1 : 1 + arcs])
 
 
 def read_arcs(text: str, name: str) -> Problem:
@@ -100,7 +122,8 @@ def read_arcs(text: str, name: str) -> Problem:
         if one == other:
             tokens.fail(f"operation {one} should come before itself")
         before[other].append(one)
-        tokens.word("the job of an arc")
+        if not tokens.is_done and not tokens.words[tokens.at].isdecimal():
+            tokens.word("the job of an arc")
     choices = [_choice(tokens, machines, machines - 1) for _ in range(count)]
     transport = None
     if not tokens.is_done:

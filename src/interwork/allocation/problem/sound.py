@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from interwork.allocation.problem.model import Activity, Demand, Problem, Resource
+from interwork.allocation.problem.model import Activity, Demand, Kind, Problem, Resource, ResourceKind
 from interwork.core.errors import BadInput
 
 MOST = 10**9
@@ -22,8 +22,11 @@ def faults(problem: Problem) -> Iterator[str]:
     if not problem.activities or not problem.demands:
         yield "there is nothing to allocate"
     yield from _matrices(problem, sites)
+    is_timed = problem.kind not in (Kind.ASSIGNMENT, Kind.PORTFOLIO)
     for number, resource in enumerate(problem.resources):
         yield from (f"resource {number} ({resource.id}) {each}" for each in _resource(resource, sites))
+        if not is_timed and resource.kind in (ResourceKind.UNARY, ResourceKind.CUMULATIVE):
+            yield f"resource {number} ({resource.id}) limits instants, which {problem.kind.value} does not have"
     for number, demand in enumerate(problem.demands):
         yield from (f"demand {number} ({demand.id}) {each}" for each in _demand(demand, problem, sites))
     for number, activity in enumerate(problem.activities):

@@ -1,11 +1,13 @@
-"""Numbers of a benchmark file one after another, each with its line: an error names where it stands."""
+"""Numbers of a benchmark file one after another, each with its line: an error names where it stands.
 
-import re
+Words stand apart by any white space, commas or semicolons; what follows a `#` is a comment.
+"""
+
 from typing import NoReturn
 
 from interwork.core.errors import BadInput
 
-WORD = re.compile(r"\S+")
+APART = str.maketrans(",;", "  ")
 MOST = 5_000_000
 """Numbers in a file; above, it is no benchmark of this kind."""
 LARGEST = 10**9
@@ -19,9 +21,8 @@ class Tokens:
         self.words: list[str] = []
         self.lines: list[int] = []
         for number, line in enumerate(text.splitlines(), first_line):
-            if comment and line.lstrip().startswith(comment):
-                continue
-            found = line.split()
+            said = line.partition(comment)[0] if comment else line
+            found = said.translate(APART).split()
             self.words += found
             self.lines += [number] * len(found)
         self.at = 0
@@ -57,9 +58,8 @@ class Tokens:
     def integer(self, what: str, least: int = 0, most: int = LARGEST) -> int:
         """Read a whole number within limits."""
         word = self.word(what)
-        try:
-            value = int(word)
-        except ValueError:
+        value = _whole(word)
+        if value is None:
             self.at -= 1
             self.fail(f"{what} should be a whole number, not {word[:20]!r}")
         if not least <= value <= most:
@@ -91,3 +91,12 @@ class Tokens:
         """Refuse what follows where nothing should."""
         if not self.is_done:
             self.fail(f"{self.words[self.at][:20]!r} follows where the file should end")
+
+
+def _whole(word: str) -> int | None:
+    """Read a whole number, also one written as `3.0`; None for anything else."""
+    try:
+        return int(word)
+    except ValueError:
+        whole, point, rest = word.partition(".")
+        return _whole(whole) if point and whole and not rest.strip("0") else None

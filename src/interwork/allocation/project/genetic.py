@@ -49,7 +49,10 @@ class Search:
         while self.best_span > self.floor and self.made < most and clock.left > latest_left:
             if self.made - self.best_at > self.stale:
                 break
+            reached = self.best_span
             self._step()
+            if self.best_span < reached:
+                clock.tell(self.best_span, "genetic search", self.floor)
 
     def _step(self) -> None:
         if len(self.members) < POPULATION:

@@ -7,6 +7,7 @@ away turns a guard bit on where it does not fit, so that one subtraction asks al
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interwork.allocation.engine.account import is_makespan_only
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind
 
 
@@ -35,12 +36,13 @@ class Net:
 
 
 def is_single(problem: Problem) -> bool:
-    """Tell whether a project has one mode each, only instant capacities, and no dates but releases."""
+    """Tell whether a project has one mode each, instant capacities, only the makespan, and no dates but releases."""
     timed = (ResourceKind.CUMULATIVE, ResourceKind.UNARY)
     is_plain = all(each.kind in timed and not each.breaks for each in problem.resources)
     is_open = all(each.deadline is None and each.unserved is None and not each.excluded for each in problem.demands)
     is_one = all(len(each.modes) == 1 for each in problem.activities)
-    return is_plain and is_open and is_one and not problem.setups and not problem.transport and not problem.rows
+    is_bare = not (problem.setups or problem.transport or problem.horizon)
+    return is_plain and is_open and is_one and is_bare and is_makespan_only(problem)
 
 
 def tabulate(problem: Problem) -> Net:

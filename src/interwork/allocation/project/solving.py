@@ -5,7 +5,7 @@ import math
 from interwork.allocation.engine.account import better, objective
 from interwork.allocation.engine.exact import prove
 from interwork.allocation.engine.limits import Clock
-from interwork.allocation.network.solving import first_plan
+from interwork.allocation.network.solving import solve_general, solve_network
 from interwork.allocation.problem.model import Problem, ResourceKind, Solution, Status
 from interwork.allocation.project.genetic import Search
 from interwork.allocation.project.serial import Net, critical, is_single, placements, schedule, span, tabulate
@@ -14,21 +14,20 @@ SHARE = 0.5
 MANY = 600
 """Activities above which CP-SAT gets most of the time."""
 SHARE_OF_MANY = 0.2
-STALE = 12_000
-"""Children without a new best after which a project that is not large is handed over."""
+STALE = 100
+"""Children per activity without a new best after which a project that is not large is handed over."""
 
 
 def solve_project(problem: Problem, clock: Clock) -> Solution:
     """Plan projects for the least makespan until the clock is up."""
-    if not is_single(problem) or problem.tariff.money:
-        first = first_plan(problem)
-        return better(problem, first, prove(problem, clock, first if first.is_solved else None))
+    if not is_single(problem):
+        return solve_general(problem, clock) if problem.tariff.makespan else solve_network(problem, clock)
     net = tabulate(problem)
     floor = lower_bound(problem, net)
     search = Search(net, clock.limits.seed)
     search.floor = floor
     start = written(problem, net, search.best, floor, "latest finish first")
-    search.stale = 1 << 60 if net.count > MANY else STALE
+    search.stale = 1 << 60 if net.count > MANY else STALE * net.count
     search.run(clock, clock.until(SHARE_OF_MANY if net.count > MANY else SHARE))
     found = written(problem, net, search.best, floor, "genetic search with justification")
     if found.status is Status.OPTIMAL or clock.is_up:

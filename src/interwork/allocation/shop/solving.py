@@ -10,7 +10,7 @@ import math
 from interwork.allocation.engine.account import better, objective
 from interwork.allocation.engine.exact import prove
 from interwork.allocation.engine.limits import Clock
-from interwork.allocation.network.solving import first_plan
+from interwork.allocation.network.solving import solve_general, solve_network
 from interwork.allocation.problem.model import Problem, Solution, Status
 from interwork.allocation.shop.dispatch import all_rules, dispatch
 from interwork.allocation.shop.table import Sequences, Table, is_chained, placements, sequences_of, tabulate, times
@@ -21,22 +21,21 @@ LARGE = 1500
 SHARE, SHARE_OF_LARGE, SHARE_OF_RIGID = 0.35, 0.8, 0.06
 RIGID = 1.5
 """Modes per operation below which a shop is hardly flexible."""
-STALE = 12_000
-"""Moves without a new best after which a shop that is not large is handed over."""
+STALE = 60
+"""Moves per operation without a new best after which a shop that is not large is handed over."""
 
 
 def solve_shop(problem: Problem, clock: Clock) -> Solution:
     """Plan a shop for the least makespan until the clock is up."""
     if not is_chained(problem):
-        first = first_plan(problem)
-        return better(problem, first, prove(problem, clock, first if first.is_solved else None))
+        return solve_general(problem, clock) if problem.tariff.makespan else solve_network(problem, clock)
     table = tabulate(problem)
     floor = lower_bound(table)
     sequences, rule = best_rule(table)
     start = _solution(problem, table, sequences, floor, f"dispatch rule {rule}")
     search = Tabu(table, sequences, clock.limits.seed)
     is_large = sum(map(len, table.durations)) > LARGE
-    search.stale = 1 << 60 if is_large else STALE
+    search.stale = 1 << 60 if is_large else STALE * table.count
     search.run(clock, clock.until(_share(table)), floor)
     found = better(problem, start, _solution(problem, table, search.best, floor, "tabu search"))
     if found.status is Status.OPTIMAL or clock.is_up:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from interwork.allocation.engine.account import is_makespan_only
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind
 
 
@@ -28,7 +29,7 @@ class Table:
 
 
 def is_chained(problem: Problem) -> bool:
-    """Tell whether a shop is plain: chains, one machine per mode, no calendars, setups, lags or dates."""
+    """Tell whether a shop is plain: chains, one machine per mode, only the makespan; no calendars, setups or dates."""
     followers = [0] * len(problem.activities)
     for activity in problem.activities:
         if len(activity.after) > 1 or any(link.lag for link in activity.after):
@@ -43,7 +44,8 @@ def is_chained(problem: Problem) -> bool:
         for each in problem.demands
     )
     is_single = all(len(mode.uses) == 1 for activity in problem.activities for mode in activity.modes)
-    return is_unary and is_free and is_single and max(followers) <= 1 and not problem.setups
+    is_plain = is_unary and is_free and is_single and max(followers) <= 1 and not problem.setups
+    return is_plain and not problem.horizon and is_makespan_only(problem)
 
 
 def tabulate(problem: Problem) -> Table:

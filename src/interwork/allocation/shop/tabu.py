@@ -33,6 +33,10 @@ class Tabu:
             for v in sequence:
                 self.machine[v], self.duration[v] = k, table.durations[v][k]
         self.head, self.tail = [0] * count, [0] * count
+        self.done, self.rest = [0] * count, [0] * count
+        """Head and tail with the operation itself."""
+        self.is_far = any(map(any, table.travel))
+        self.lists: dict[int, tuple[list[int], list[int]]] = {}
         self.prior, self.later = [-1] * count, [-1] * count
         self.order: list[int] = []
         self.span = 0
@@ -57,6 +61,7 @@ class Tabu:
             if self.span < self.best_span:
                 self.best, self.best_span = [list(each) for each in self.sequences], self.span
                 self.found_at = self.best_at = self.step
+                clock.tell(self.best_span, "tabu search", floor)
             elif self.step - self.found_at > STALL:
                 self.shake()
 
@@ -77,62 +82,70 @@ class Tabu:
             return False
         self.order = order
         self._tails(order)
+        self.lists.clear()
         return True
 
     def _heads(self) -> list[int]:
-        before, after, prior, later = self.table.before, self.table.after, self.prior, self.later
-        travel, machine, duration = self.table.travel, self.machine, self.duration
+        # The hot loop of the search: comparisons instead of max(), and a lookup of carriage only where there is some.
+        after, later, done = self.table.after, self.later, self.done
+        before, prior, head, duration = self.table.before, self.prior, self.head, self.duration
+        travel, machine, is_far = self.table.travel, self.machine, self.is_far
         waiting = [(x >= 0) + (y >= 0) for x, y in zip(before, prior, strict=True)]
-        head = self.head
         order = [v for v, count in enumerate(waiting) if not count]
-        span = 0
+        add = order.append
         for v in order:
             x, y, moment = before[v], prior[v], 0
             if x >= 0:
-                moment = head[x] + duration[x] + travel[machine[x]][machine[v]]
-            if y >= 0:
-                other = head[y] + duration[y]
-                moment = max(moment, other)
+                moment = done[x] + travel[machine[x]][machine[v]] if is_far else done[x]
+            if y >= 0 and done[y] > moment:
+                moment = done[y]
             head[v] = moment
-            moment += duration[v]
-            span = max(span, moment)
+            done[v] = moment + duration[v]
             x, y = after[v], later[v]
             if x >= 0:
                 waiting[x] -= 1
                 if not waiting[x]:
-                    order.append(x)
+                    add(x)
             if y >= 0:
                 waiting[y] -= 1
                 if not waiting[y]:
-                    order.append(y)
+                    add(y)
         if len(order) == len(before):
-            self.span = span
+            self.span = max(done)
         return order
 
     def _tails(self, order: list[int]) -> None:
-        after, later, tail = self.table.after, self.later, self.tail
-        travel, machine, duration = self.table.travel, self.machine, self.duration
+        after, later, tail, rest = self.table.after, self.later, self.tail, self.rest
+        travel, machine, duration, is_far = self.table.travel, self.machine, self.duration, self.is_far
         for v in reversed(order):
             x, y, moment = after[v], later[v], 0
             if x >= 0:
-                moment = tail[x] + duration[x] + travel[machine[v]][machine[x]]
-            if y >= 0:
-                other = tail[y] + duration[y]
-                moment = max(moment, other)
+                moment = rest[x] + travel[machine[v]][machine[x]] if is_far else rest[x]
+            if y >= 0 and rest[y] > moment:
+                moment = rest[y]
             tail[v] = moment
+            rest[v] = moment + duration[v]
+
+    def _lists(self, k: int) -> tuple[list[int], list[int]]:
+        """List when the operations of a machine end, and what is left after each begins (negative, to be sorted)."""
+        known = self.lists.get(k)
+        if known is None:
+            sequence, done, rest = self.sequences[k], self.done, self.rest
+            known = self.lists[k] = [done[u] for u in sequence], [-rest[u] for u in sequence]
+        return known
 
     def path(self) -> list[int]:
         """Follow one critical path from its end to its beginning, at random where it forks."""
-        head, tail, duration, span = self.head, self.tail, self.duration, self.span
-        ends = [v for v in self.order if head[v] + duration[v] == span and not tail[v]]
+        head, done, tail, span = self.head, self.done, self.tail, self.span
+        ends = [v for v in self.order if done[v] == span and not tail[v]]
         v = self.chance.choice(ends)
         found = [v]
         travel, machine = self.table.travel, self.machine
         while head[v] > 0:
             x, y, able = self.table.before[v], self.prior[v], []
-            if x >= 0 and head[x] + duration[x] + travel[machine[x]][machine[v]] == head[v]:
+            if x >= 0 and done[x] + travel[machine[x]][machine[v]] == head[v]:
                 able.append(x)
-            if y >= 0 and head[y] + duration[y] == head[v]:
+            if y >= 0 and done[y] == head[v]:
                 able.append(y)
             v = able[0] if len(able) == 1 else self.chance.choice(able)
             found.append(v)
@@ -176,19 +189,18 @@ class Tabu:
         self.machine[v], self.duration[v] = k, self.table.durations[v][k]
 
     def _elsewhere(self, v: int, moves: list[Move]) -> None:
-        head, tail, duration, machine = self.head, self.tail, self.duration, self.machine
+        machine, travel, is_far = self.machine, self.table.travel, self.is_far
         x, y, here = self.table.before[v], self.table.after[v], machine[v]
-        earliest = head[x] + duration[x] if x >= 0 else 0
-        behind = tail[y] + duration[y] if y >= 0 else 0
-        out = self.table.travel[machine[x]] if x >= 0 else None
+        earliest = self.done[x] if x >= 0 else 0
+        behind = self.rest[y] if y >= 0 else 0
+        r, q = earliest, behind
         for k, p in self.table.durations[v].items():
             if k == here:
                 continue
-            r = earliest + out[k] if out is not None else 0
-            q = behind + self.table.travel[k][machine[y]] if y >= 0 else 0
-            sequence = self.sequences[k]
-            ends = [head[u] + duration[u] for u in sequence]
-            rests = [-tail[u] - duration[u] for u in sequence]
+            if is_far:
+                r = earliest + travel[machine[x]][k] if x >= 0 else 0
+                q = behind + travel[k][machine[y]] if y >= 0 else 0
+            ends, rests = self._lists(k)
             low = bisect_right(ends, r)
             high = bisect_right(rests, -q - 1)
             if high <= low:
@@ -203,30 +215,34 @@ class Tabu:
         sequence = self.sequences[k]
         if len(sequence) < 2:
             return
-        head, tail, duration, travel = self.head, self.tail, self.duration, self.table.travel
-        before, after, machine = self.table.before, self.table.after, self.machine
+        done, rest, duration, travel = self.done, self.rest, self.duration, self.table.travel
+        before, after, machine, is_far = self.table.before, self.table.after, self.machine, self.is_far
         at = sequence.index(v)
-        others = sequence[:at] + sequence[at + 1 :]
-        ends = [head[u] + duration[u] for u in others]
-        rests = [-tail[u] - duration[u] for u in others]
-        reached = ends[at - 1] if at else 0
-        for i in range(at, len(others)):
-            u = others[i]
+        all_ends, all_rests = self._lists(k)
+        ends, rests = all_ends[:at], all_rests[at + 1 :]
+        reached = ends[-1] if at else 0
+        for u in sequence[at + 1 :]:
             x = before[u]
-            moment = head[x] + duration[x] + travel[machine[x]][k] if x >= 0 else 0
-            reached = max(moment, reached) + duration[u]
-            ends[i] = reached
-        reached = -rests[at] if at < len(others) else 0
-        for i in range(at - 1, -1, -1):
-            u = others[i]
+            if x >= 0:
+                moment = done[x] + travel[machine[x]][k] if is_far else done[x]
+                if moment > reached:  # noqa: PLR1730 - a comparison is a third of the cost of max() here
+                    reached = moment
+            reached += duration[u]
+            ends.append(reached)
+        reached = -rests[0] if rests else 0
+        ahead: list[int] = []
+        for u in reversed(sequence[:at]):
             y = after[u]
-            moment = tail[y] + duration[y] + travel[k][machine[y]] if y >= 0 else 0
-            reached = max(moment, reached) + duration[u]
-            rests[i] = -reached
+            if y >= 0:
+                moment = rest[y] + travel[k][machine[y]] if is_far else rest[y]
+                if moment > reached:  # noqa: PLR1730 - as above
+                    reached = moment
+            reached += duration[u]
+            ahead.append(-reached)
         x, y = before[v], after[v]
-        r = head[x] + duration[x] + travel[machine[x]][k] if x >= 0 else 0
-        q = tail[y] + duration[y] + travel[k][machine[y]] if y >= 0 else 0
-        self._reorder(moves, (v, k, at), (ends, rests), (r, duration[v], q))
+        r = done[x] + travel[machine[x]][k] if x >= 0 else 0
+        q = rest[y] + travel[k][machine[y]] if y >= 0 else 0
+        self._reorder(moves, (v, k, at), (ends, ahead[::-1] + rests), (r, duration[v], q))
 
     def _reorder(
         self,
