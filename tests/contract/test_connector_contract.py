@@ -33,7 +33,7 @@ MALFORMED = {
     "sparkplug": ["mqtt://host", "mqtt://host/group", "mqtt://host/g/+/d", "mqtt://host:0/g/e"],
     "mqtt": ["mqtt+json://host", "mqtt+json://host/a+/b", "mqtt+json://u:p@host/a", "mqtts+json://host:0/a"],
     "http": ["http://", "http://ho st/", "http://user:pw@host/", "http://host:0/"],
-    "mtconnect": ["mtconnect:///", "mtconnect://host/a/b", "mtconnect://ho st"],
+    "mtconnect": ["mtconnect:///", "mtconnect://host/a/b/c/d/e", "mtconnect://u:p@host", "mtconnect://ho st"],
     "modbus": ["modbus://?unit=1", "modbus://host?unit=x", "modbus://host:70000"],
     "s7": ["s7://", "s7://host?rack=9", "s7://host?slot=x", "s7://user:pw@host"],
 }

@@ -6,7 +6,7 @@ const [port, pki, capabilities] = process.argv.slice(2);
 (async () => {
   const trusted = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: pki });
   const server = new OPCUAServer({
-    port: Number(port), host: '127.0.0.1', hostname: '127.0.0.1', resourcePath: '/peer',
+    port: Number(port), host: '127.0.0.1', hostname: 'plc-7.invalid', resourcePath: '/peer',
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
     securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256, SecurityPolicy.Aes256_Sha256_RsaPss],
     allowAnonymous: true, serverCertificateManager: trusted,

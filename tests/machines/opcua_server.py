@@ -101,6 +101,10 @@ class Machine:
         pairs = [ua.EnumValueType(Value=value, DisplayName=ua.LocalizedText(word)) for value, word in STATES]
         await kind.add_property(self.index, "EnumValues", pairs)
         await self.add("MachineStatus", 4, varianttype=ua.VariantType.Int32, datatype=kind.nodeid)
+        grade = await self.server.nodes.enum_data_type.add_data_type(self.index, "GradeKind")
+        fields = [ua.EnumField(Value=value, Name=word) for value, word in ((1, "Rough"), (2, "Fine"))]
+        await grade.write_data_type_definition(ua.EnumDefinition(Fields=fields))
+        await self.add("Grade", 2, varianttype=ua.VariantType.Int32, datatype=grade.nodeid)
         setpoint = await self.add("Setpoint", 5.0)
         await setpoint.add_property(self.index, "EURange", ua.Range(0.0, 100.0))
         whole = await self.add("Speed", 7, varianttype=ua.VariantType.Int16)

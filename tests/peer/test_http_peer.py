@@ -146,3 +146,18 @@ async def test_a_service_that_goes_away_under_way_is_a_link_that_is_down(service
 def test_an_endpoint_that_is_none_is_bad_input(endpoint):
     with pytest.raises(BadInput):
         HttpConnector(endpoint, {})
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"])
+def test_where_a_cloud_hands_out_credentials_is_no_endpoint(host):
+    with pytest.raises(BadInput, match="metadata"):
+        HttpConnector(f"http://{host}/latest/meta-data", {})
+
+
+async def test_a_redirect_is_told_and_not_followed(service):
+    service.answers = [lambda _: web.Response(status=302, headers={"Location": "http://169.254.169.254/"})]
+    with pytest.raises(MachineUnreachable, match=r"sends us on to 'http://169\.254\.169\.254/'") as told:
+        async with HttpConnector(f"{service.root}/data", {}):
+            pass
+    assert "not followed" in told.value.remedy
+    assert len(service.asked) == 1

@@ -327,3 +327,16 @@ def test_a_topic_filter_that_is_none_is_bad_input(topic):
 @pytest.mark.parametrize("topic", ["#", "a/+/b", "+/+", "a/b/#", "%24SYS/x", "a//b"])
 def test_topic_filters_of_the_standard_are_taken(topic):
     assert MqttJsonConnector(f"mqtt+json://h:1883/{topic}", {})._filter == topic.replace("%24", "$")
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_a_packet_beyond_the_ceiling_is_counted_and_costs_only_itself(mosquitto, monkeypatch, qos):
+    monkeypatch.setattr("interwork.connectors.mqtt.session.LARGEST_OCTETS", 1 << 20)
+    async with friend(mosquitto.port) as other, plain(mosquitto, f"big{qos}/#") as reader:
+        for topic, size in (("a", 1), ("large", 5 << 20), ("b", 2)):
+            other.publish(f"big{qos}/{topic}", b"1" * size, qos=qos)
+        async with aclosing(reader.readings(points(f"big{qos}/a#", f"big{qos}/b#"))) as batches:
+            await rows_until(batches, lambda rows: {(0, 1.0), (1, 11.0)} <= {(row[0], row[2]) for row in rows})
+    assert reader.counters["oversized"] == 1
+    assert f"big{qos}/large with 5.0 MiB" in reader.remarks[-1]

@@ -46,6 +46,7 @@ async def collect(batches, count):
 
 
 async def test_a_thousand_items_of_node_opcua_arrive_in_order_and_a_gap_only_where_the_server_says_so(opcua):
+    """machines 2: browsed page by page and 1,000 items subscribed, every value in order, at an independent server."""
     async with OpcUaConnector(opcua, {}) as connector:
         found = await connector.browse()
         points = [Point(number=n, address=one.address, is_text=one.is_text) for n, one in enumerate(found)]
@@ -127,10 +128,9 @@ async def test_an_overflow_of_the_servers_queue_is_counted(opcua):
         assert connector.counters["overflows"] >= 1
 
 
-async def test_limits_and_a_deleted_node_of_an_independent_server(own_opcua, monkeypatch):
+async def test_limits_and_a_deleted_node_of_an_independent_server(own_opcua):
     """machines 6 and 7: items split over subscriptions; one node gone, its point alone bad, and back."""
-    monkeypatch.setattr("interwork.connectors.opcua._RETRY_S", (0.3, 1.0))
-    async with OpcUaConnector(own_opcua.endpoint, {}) as connector:
+    async with OpcUaConnector(own_opcua.endpoint, {"retry_s": 0.3}) as connector:
         found = await connector.browse()
         points = [Point(number=n, address=one.address, is_text=one.is_text) for n, one in enumerate(found)]
         spare = next(n for n, one in enumerate(found) if one.name == "spare")

@@ -96,9 +96,8 @@ async def test_a_root_that_is_not_there_is_bad_input(machine):
                 await connector.browse()
 
 
-async def test_a_point_that_comes_back_is_read_again(machine, monkeypatch):
-    monkeypatch.setattr("interwork.connectors.opcua._RETRY_S", (0.3, 1.0))
-    async with OpcUaConnector(machine.endpoint, {}) as connector:
+async def test_a_point_that_comes_back_is_read_again(machine):
+    async with OpcUaConnector(machine.endpoint, {"retry_s": 0.3}) as connector:
         points = [Point(number=1, address="nsu=urn:test:machine;s=Later")]
         async with aclosing(connector.readings(points)) as batches:
             assert not is_good((await anext(batches)).quality[0])
@@ -115,3 +114,13 @@ async def test_a_frozen_server_raises_within_fifteen_seconds(doomed):
             doomed.servers[0].freeze()
             with pytest.raises(MachineUnreachable, match=r"silent|gone"), anyio.fail_after(15):
                 await anext(batches)
+
+
+async def test_a_server_whose_values_stand_still_is_told_to_live(machine):
+    """machines 5: silence is the server's, not the values': a keep-alive is a sign of life, an empty batch says so."""
+    async with OpcUaConnector(machine.endpoint, {}) as connector:
+        point = Point(number=1, address="nsu=urn:test:machine;s=Program", is_text=True)
+        with anyio.fail_after(15):
+            async with aclosing(connector.readings([point])) as batches:
+                assert list((await anext(batches)).signal) == [1]
+                assert len(await anext(batches)) == 0

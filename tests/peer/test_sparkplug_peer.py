@@ -13,7 +13,7 @@ from machines.running import sparkplug_machine
 from interwork.connectors import Point
 from interwork.connectors.sparkplug import SparkplugConnector
 from interwork.core.errors import MachineUnreachable
-from interwork.core.resource import BAD_NO_DATA, GOOD
+from interwork.core.resource import BAD_NO_COMMUNICATION, BAD_NO_DATA, GOOD
 
 pytestmark = pytest.mark.peer
 COUNT, POWER = Point(number=1, address="PartCount"), Point(number=2, address="Power")
@@ -107,6 +107,8 @@ async def test_an_old_death_is_ignored_and_the_devices_own_death_is_a_lost_link(
         await tell(doomed, "set", "PartCount", 4)
         await collect(batches, lambda rows: rows[-1][1] == 4.0)
         await tell(doomed, "ddeath")
+        with anyio.fail_after(5):
+            assert set((await anext(batches)).quality) == {BAD_NO_COMMUNICATION}
         with pytest.raises(MachineUnreachable, match="DDEATH"), anyio.fail_after(5):
             await anext(batches)
 
@@ -139,21 +141,18 @@ async def test_a_frozen_broker_is_a_lost_link_within_twenty_seconds(doomed):
             await anext(batches)
 
 
-async def test_a_node_that_is_not_there_raises_in_bounded_time(machine, monkeypatch):
-    monkeypatch.setattr("interwork.connectors.sparkplug._BIRTH_S", 1.0)
-    async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {}) as connector:
+async def test_a_node_that_is_not_there_raises_in_bounded_time(machine):
+    async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {"birth_s": 1}) as connector:
         with pytest.raises(MachineUnreachable, match="no birth"), anyio.fail_after(5):
             await connector.browse()
 
 
-async def test_requests_for_births_grow_rarer_where_nobody_answers(machine, monkeypatch):
+async def test_requests_for_births_grow_rarer_where_nobody_answers(machine):
     """machines 19: no storm of rebirth requests: after 0.4 s, then 0.8 s, then 1.6 s more, and so on."""
-    monkeypatch.setattr("interwork.connectors.sparkplug._BIRTH_S", 2.2)
-    monkeypatch.setattr("interwork.connectors.sparkplug._TICK_S", 0.05)
-    monkeypatch.setattr("interwork.connectors.sparkplug._REBIRTH_EVERY_S", (0.4, 60.0))
+    options = {"birth_s": 2.2, "rebirth_s": 0.4}
     port = int(machine.endpoint.split(":")[2].partition("/")[0])
     async with friend(port, "spBv1.0/G/NCMD/Nobody") as other:
-        async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {}) as connector:
+        async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), options) as connector:
             with pytest.raises(MachineUnreachable, match="no birth"):
                 await connector.browse()
             assert connector.counters["rebirths"] == 3

@@ -9,7 +9,7 @@ bad quality. A reading generator must be closed (`contextlib.aclosing`) or run t
 import importlib.metadata
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import msgspec
 
@@ -103,6 +103,18 @@ class Telling(Protocol):
         ...
 
 
+@runtime_checkable
+class Slowing(Protocol):
+    """What a connector has beside `Connector` where its machine itself can be asked to be sampled more rarely."""
+
+    def slow(self, factor: float) -> None:
+        """Have it sampled so many times more slowly than the options say, 1 = as they say, from the next moment on.
+
+        What came of it is told by `remarks`; a connector entered or read anew keeps the factor.
+        """
+        ...
+
+
 class Identifying(Protocol):
     """What a connector has beside `Connector` where its machine says who it is."""
 
@@ -111,10 +123,24 @@ class Identifying(Protocol):
         ...
 
 
+@runtime_checkable
 class Resuming(Protocol):
-    """What a connector has beside `Connector` where, entered again after a lost link, it goes on where it stopped."""
+    """What a connector has beside `Connector` where its machine keeps what nobody read, so that it can go on there.
+
+    Entered again after a lost link it does so by itself; made anew, by the place it is given before it is entered.
+    Once what it reads follows without a hole it says so at once, with an empty batch where nothing changed; a hole
+    is told as bad readings and counted in `counters["gaps"]` and `counters["gap_observations"]`.
+    """
 
     resumes: bool
+
+    def place(self) -> str:
+        """Tell the place up to which everything was taken; empty where there is none yet."""
+        ...
+
+    def go_on(self, place: str) -> None:
+        """Read on from a place another one told; BadInput where it is none."""
+        ...
 
 
 def schemes() -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """A limited child process and the pipe to it: what comes from outside is read and run there, never in the server.
 
-The child starts with an empty environment in a folder of its own, sets its own limits before it reads a byte, takes
-its work from standard input and gives one bounded answer on standard output; the parent only moves bytes, under a
-clock. Whatever becomes of the child (crash, limit, silence), nothing else is touched.
+The child starts with an empty environment in a folder of its own, sets its own limits and puts up its walls (`walls`)
+before it reads a byte, takes its work from standard input and gives one bounded answer on standard output; the parent
+only moves bytes, under a clock. Whatever becomes of the child (crash, limit, silence), nothing else is touched.
 """
 
 import os
@@ -29,6 +29,7 @@ FILE_BYTES = 64 * 1024**2
 PROGRESS = "\x1eprogress"
 """How a line of the child's error stream begins that tells how far it is."""
 _COMPLAINT_LIMIT = 4096
+_TRIAL_S = 20.0
 _PIECE = 1 << 20
 _SLOTS: RunVar[anyio.CapacityLimiter] = RunVar("interwork-children")
 Told = Callable[[str, float], None]
@@ -98,6 +99,15 @@ async def ask(
         finally:
             await _end(process)
     return Said(answer=bytes(answer), code=code, complaint=bytes(complaint), is_too_long=is_too_long)
+
+
+async def missing_walls() -> dict[str, str]:
+    """Try out, in a child that does nothing else, which walls of `walls` this system refuses, and why."""
+    try:
+        said = await ask("interwork.design.walls", (), b"", seconds=_TRIAL_S, answer_bytes=_COMPLAINT_LIMIT)
+        return msgspec.json.decode(said.answer, type=dict[str, str])
+    except (TimeoutError, msgspec.DecodeError) as fault:
+        raise LimitReached(f"The walls around child processes could not be tried: {fault}.") from fault
 
 
 def cause_of(said: Said) -> str:

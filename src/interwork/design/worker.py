@@ -8,6 +8,7 @@ processor time and files are set before a byte is read. A crash of the kernel ki
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Literal
 
 import cascadio
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 
 from interwork.core.errors import InterworkError, UnreadableDesign
+from interwork.design import walls
 from interwork.design.analysis import ANALYSER, Answer
 from interwork.design.child import MEMORY_BYTES, PROGRESS
 from interwork.design.child import set_limits as set_limits
@@ -126,6 +128,7 @@ def main(arguments: list[str]) -> int:
     """Read a design from standard input and answer on standard output."""
     kind, seconds = arguments
     set_limits(int(seconds))
+    walls.put_up(Path.cwd())  # what the kernel refuses of them, `doctor` tells
     answer_to = os.dup(1)
     os.dup2(2, 1)
     try:

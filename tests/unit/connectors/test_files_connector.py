@@ -15,7 +15,7 @@ from interwork.connectors import BAD_TYPE, Point
 from interwork.connectors.files import FilesConnector
 from interwork.connectors.files.source import Source
 from interwork.connectors.files.table import Shape, cell_reading, found_in
-from interwork.core.errors import BadInput, InterworkError, MachineUnreachable
+from interwork.core.errors import BadInput, InterworkError, MachineUnreachable, Refused
 from interwork.core.resource import BAD_NO_DATA, GOOD, Meaning
 
 SHARED = Path(os.environ.get("INTERWORK_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -24,7 +24,7 @@ ROWS = "2026-01-05T08:00:00Z,1200,running\n2026-01-05T08:00:01Z,,idle\n"
 
 
 def connector(path, **options):
-    return FilesConnector(f"file://{path}", {"interval_s": 0.05, **options})
+    return FilesConnector(f"file://{path}", {"interval_s": 0.05, "folders": [Path(path).parent], **options})
 
 
 POINTS = [
@@ -192,3 +192,28 @@ async def test_a_time_in_a_zone_is_the_moment_it_was_there(tmp_path):
 def test_an_option_that_is_none_is_bad_input(tmp_path, options):
     with pytest.raises(BadInput):
         connector(tmp_path / "a.csv", **options)
+
+
+async def test_a_folder_that_the_configuration_does_not_name_is_refused_with_the_setting(tmp_path):
+    (tmp_path / "secret.csv").write_text(HEAD + ROWS)
+    for folders in ([], [tmp_path / "inbox"]):
+        with pytest.raises(Refused, match=r"outside the folders .*file_folders in node\.toml"):
+            async with connector(tmp_path / "*.csv", folders=folders):
+                pass
+
+
+async def test_neither_dots_nor_links_lead_out_of_the_folders_that_are_allowed(tmp_path):
+    (tmp_path / "secret.csv").write_text(HEAD + ROWS)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "a.csv").write_text(HEAD + ROWS)
+    (inbox / "b.csv").symlink_to(tmp_path / "secret.csv")
+    (inbox / "up").symlink_to(tmp_path)
+    for pattern in (inbox / ".." / "*.csv", inbox / "up" / "*.csv"):
+        with pytest.raises(Refused, match="outside the folders"):
+            async with connector(pattern, folders=[inbox]):
+                pass
+    async with connector(inbox / "*.csv", folders=[inbox]) as reader:
+        got = await taken(reader, POINTS, 4)
+    assert len(got) == 4
+    assert reader.counters["outside"] == 1

@@ -83,3 +83,17 @@ def test_a_part_without_a_length_and_without_an_end_is_given_up(monkeypatch):
     assert splitter.feed(b"--cut\r\n\r\n" + b"x" * 600) == []
     with pytest.raises(MalformedDocument):
         splitter.feed(b"x" * 600)
+
+
+def test_lines_may_end_with_a_line_feed_alone_and_a_preamble_is_passed_over():
+    part = b"--cut\nContent-type: text/xml\nContent-length: 4\n\n<a/>\n"
+    for size in (1, 7, 200):
+        splitter, octets = Multipart("cut"), b"not for you\n" + part * 3
+        got = [one for at in range(0, len(octets), size) for one in splitter.feed(octets[at : at + size])]
+        assert got == [b"<a/>"] * 3
+
+
+def test_after_the_closing_boundary_nothing_comes_any_more():
+    splitter = Multipart("cut")
+    assert splitter.feed(stream([b"<a/>"]) + b"--cut--\r\n\r\nan epilogue") == [b"<a/>"]
+    assert splitter.feed(stream([b"<b/>"])) == []

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interwork.connectors import BAD_DECODING
+from interwork.connectors.mtconnect import MTConnectConnector
 from interwork.connectors.mtconnect.model import MalformedDocument, moment_us
 from interwork.connectors.mtconnect.readings import UNCERTAIN, Decoder
 from interwork.connectors.mtconnect.wire import XmlDocument
@@ -320,3 +321,30 @@ COVER = NIST / "Cover-Hurco04-02of20.xml"
 def test_the_nist_part_document_has_its_24182_observations():
     """machines 22: Cover-Hurco04-02of20.xml has 24,182 observations."""
     assert len(XmlDocument(COVER.read_bytes()).streams(())[1]) == 24_182
+
+
+AGENT_AND_DEVICES = b"""<MTConnectDevices><Header instanceId="1"/><Devices>
+<Agent id="a" name="agent" uuid="a1"><Description manufacturer="MTConnect Institute"/><DataItems>
+<DataItem id="a_avail" category="EVENT" type="AVAILABILITY"/></DataItems></Agent>
+<Device id="d" name="Mill" uuid="u1"><Description manufacturer="Maker Ltd"/><DataItems>
+<DataItem id="avail" category="EVENT" type="AVAILABILITY"/>
+<DataItem id="load" category="SAMPLE" type="LOAD" name="Load"/></DataItems></Device>%s</Devices></MTConnectDevices>"""
+
+
+def test_an_agent_that_describes_itself_is_no_second_machine():
+    document = XmlDocument(AGENT_AND_DEVICES % b"")
+    names = {key: item.found.name for key, item in document.devices().items()}
+    assert names == {"a_avail": "Agent/Availability", "avail": "Availability", "load": "Load"}
+    assert document.plate() == {"manufacturer": "Maker Ltd"}
+
+
+def test_the_items_of_several_devices_are_named_by_their_device():
+    other = b"""<Device id="e" name="Lathe" uuid="u2"><DataItems>
+<DataItem id="load2" category="SAMPLE" type="LOAD" name="Load"/></DataItems></Device>"""
+    names = {key: item.found.name for key, item in XmlDocument(AGENT_AND_DEVICES % other).devices().items()}
+    assert (names["load"], names["load2"]) == ("Mill/Load", "Lathe/Load")
+
+
+def test_an_agent_may_stand_below_a_path():
+    connector = MTConnectConnector("mtconnect://testbed.example:80/vds/GFAgie01", {})
+    assert connector._agent._url("probe") == "http://testbed.example:80/vds/GFAgie01/probe"

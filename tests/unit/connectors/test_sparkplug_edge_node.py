@@ -9,7 +9,7 @@ from interwork.connectors import Point
 from interwork.connectors.sparkplug.edge_node import BAD, GOOD, STALE, EdgeMetric, EdgeNode, EdgeReading
 from interwork.connectors.sparkplug.host import HostView
 from interwork.connectors.sparkplug.topics import encode_state, read_topic, state_topic
-from interwork.connectors.sparkplug.values import BOOLEAN, DOUBLE, STRING, UINT64
+from interwork.connectors.sparkplug.values import BOOLEAN, DOUBLE, INT64, STRING
 from interwork.connectors.sparkplug.wire import REBIRTH, Send, decode, encode
 from interwork.core.errors import BadInput
 
@@ -61,7 +61,7 @@ def test_tck_id_payloads_ndeath_will_message():
     assert (will.topic, will.qos) == ("spBv1.0/G/NDEATH/E", 1)
     payload = decode(will.content)
     assert payload.seq is None
-    assert [(one.name, one.raw, one.datatype, one.alias) for one in payload.metrics] == [("bdSeq", 0, UINT64, None)]
+    assert [(one.name, one.raw, one.datatype, one.alias) for one in payload.metrics] == [("bdSeq", 0, INT64, None)]
 
 
 def test_tck_id_topics_nbirth_bdseq_increment():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from machines.protobuf_by_hand import double, field, metric, payload, text, whole
 
 from interwork.connectors import BAD_DECODING, BAD_OUT_OF_RANGE, BAD_TYPE
-from interwork.connectors.mqtt.wire import UNCERTAIN_SUBNORMAL
+from interwork.connectors.leaves import UNCERTAIN_SUBNORMAL
 from interwork.connectors.sparkplug.topics import check_id, decode_state, encode_state, read_topic, topic_of
 from interwork.connectors.sparkplug.values import BAD_NOT_SUPPORTED, encoded, is_number, shown, value_of, why_not
 from interwork.connectors.sparkplug.wire import Send, decode, encode

@@ -1,5 +1,7 @@
 """Sparkplug payloads against octets written by hand, and whatever else may come."""
 
+import gzip
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -109,3 +111,19 @@ def test_a_payload_cut_anywhere_is_malformed_or_tells_less(count, cut):
     whole_payload = payload([metric(f"m{n}", float(n), alias=n, datatype=10) for n in range(count)], seq=1)
     with suppress(MalformedPayload):
         assert len(decode(whole_payload[: max(0, len(whole_payload) - cut)]).metrics) <= count
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress])
+def test_a_compressed_payload_is_the_one_it_holds(pack):
+    """What Eclipse Tahu's edge nodes send: uuid, body, the algorithm as a metric, the number outside or inside."""
+    inner = payload([metric("a", 1.5, datatype=10)], ms=MS)
+    outer = payload([metric("algorithm", "GZIP", datatype=12)], seq=7)
+    told = decode(outer + text(4, "SPBV1.0_COMPRESSED") + text(5, pack(inner)))
+    assert (told.seq, told.time_us, [one.name for one in told.metrics]) == (7, MS * 1000, ["a"])
+
+
+def test_a_compressed_payload_that_is_none_or_would_burst_is_malformed():
+    packed = zlib.compress(bytes(MAX_PAYLOAD + 1))
+    for body in (b"", b"nothing", packed[:20], packed, zlib.compress(b"\xff\xff")):
+        with pytest.raises(MalformedPayload):
+            decode(text(4, "SPBV1.0_COMPRESSED") + text(5, body))

@@ -2,6 +2,8 @@
 
 `file:///folder/pattern*.csv` names what is read; new files are found, and what is added to old ones is taken. An
 address is the column's heading (in long tables the signal's name), so that a file a day is one set of signals.
+Only files below the folders of the option `folders` are read, wherever a link leads: it is the configuration's word,
+not the endpoint's, so that who may connect a machine cannot read what else the node can.
 Lines are read in pieces of bounded size; a cell that does not fit is bad, a row without a time is counted.
 """
 
@@ -15,23 +17,27 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import anyio
+import msgspec
 from anyio import to_thread
 
 from interwork.connectors import FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, text_option
-from interwork.connectors.files.source import Source, Unreadable
+from interwork.connectors.files.source import Place, Source, Unreadable
 from interwork.connectors.files.table import Reader, Row, Shape, found_in, readers, take_row
-from interwork.connectors.mqtt.wire import time_rule
-from interwork.core.errors import BadInput, MachineUnreachable
+from interwork.connectors.leaves import time_rule
+from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.resource import Batch, BatchBuilder
 
 FILES_MAX = 1_000
 SAMPLE_ROWS = 200
-_OPTIONS = ("interval_s", "time", "time_format", "zone", "signal", "value", "delimiter", "decimal", "from")
+_OPTIONS = ("interval_s", "time", "time_format", "zone", "signal", "value", "delimiter", "decimal", "from", "folders")
 
 
 class FilesConnector:
     """Reads `file:///absolute/folder/pattern`."""
+
+    resumes = True
+    """How far each file was read is kept between links."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         check_options(options, _OPTIONS)
@@ -44,6 +50,7 @@ class FilesConnector:
                 f"{endpoint!r} names no files.",
                 remedy="Write file:///folder/*.csv: a path from the root, a pattern at its end.",
             )
+        self._folders = [Path(one) for one in options.get("folders") or ()]
         self._interval_s = number_option(options, "interval_s", 2, low=0.05, high=86_400)
         where = text_option(options, "from", "beginning")
         if where not in ("beginning", "end"):
@@ -51,12 +58,16 @@ class FilesConnector:
         self._is_from_end = where == "end"
         self._shape = _shape(options)
         self._sources: dict[str, Source] = {}
+        self._outside: set[Path] = set()
+        self._given: dict[str, Place] = {}
+        self._is_first_look = True
+        self._is_resumed = False
         self.counters: Counter[str] = Counter()
         """What was not read, and why: rows without a time, rows that are no rows, files that cannot be read."""
 
     async def __aenter__(self) -> Self:
         """Look at the folder; MachineUnreachable where it is not there."""
-        self._sources = {}
+        self._is_resumed = bool(self._sources or self._given)
         await to_thread.run_sync(self._look)
         return self
 
@@ -68,23 +79,63 @@ class FilesConnector:
     def _look(self) -> list[Source]:
         """List the files that match, oldest name first; what is new from now on is read from its beginning."""
         folder = Path(self._pattern).parent
+        self._check_allowed(folder)
         if not folder.is_dir():
             raise MachineUnreachable(f"{folder} is no folder.", remedy="Make it, or name another.", where=self._pattern)
-        names = sorted(str(path) for path in folder.glob(Path(self._pattern).name) if path.is_file())
+        names = sorted(str(path) for path in folder.glob(Path(self._pattern).name) if self._is_taken(path))
         if len(names) > FILES_MAX:
             raise MachineUnreachable(
                 f"{self._pattern} matches {len(names)} files; {FILES_MAX} are watched at the most.",
                 remedy="Move old files away, or narrow the pattern.",
             )
-        is_first = not self._sources
         for name in names:
             if name not in self._sources:
                 self._sources[name] = Source(Path(name), self._shape)
-                if is_first and self._is_from_end:
+                if name in self._given:
+                    self._sources[name].go_on(self._given[name])
+                elif self._is_first_look and self._is_from_end:
                     self._sources[name].skip()
+        self._given, self._is_first_look = {}, False
         for gone in self._sources.keys() - set(names):
             del self._sources[gone]
         return [self._sources[name] for name in names]
+
+    def place(self) -> str:
+        """Tell how far each file was read."""
+        return msgspec.json.encode({name: one.place() for name, one in self._sources.items()}).decode()
+
+    def go_on(self, place: str) -> None:
+        """Read on from where another one stopped, file by file."""
+        try:
+            self._given, self._is_first_look = msgspec.json.decode(place, type=dict[str, Place]), False
+        except msgspec.MsgspecError as fault:
+            raise BadInput(f"{place[:40]!r} says of no files how far they were read.", where=str(fault)) from fault
+
+    def _check_allowed(self, folder: Path) -> None:
+        """Refuse a folder that is not below one that may be read; links are followed first."""
+        if self._is_allowed(folder):
+            return
+        allowed = ", ".join(str(one) for one in self._folders) or "none"
+        raise Refused(
+            f"{folder} is outside the folders that file:// machines may be read from ({allowed}).",
+            rule="files.folder",
+            where=self._pattern,
+            remedy="Put the files there, or name their folder as file_folders in node.toml.",
+        )
+
+    def _is_allowed(self, path: Path) -> bool:
+        place = path.resolve()
+        return any(place.is_relative_to(one.resolve()) for one in self._folders)
+
+    def _is_taken(self, path: Path) -> bool:
+        """Tell whether a name is a file that may be read; links that lead out are counted."""
+        if not path.is_file():
+            return False
+        if path.is_symlink() and not self._is_allowed(path):
+            self._outside.add(path)
+            self.counters["outside"] = len(self._outside)
+            return False
+        return True
 
     async def browse(self) -> list[Found]:
         """Propose signals from the first rows of every file."""
@@ -113,6 +164,9 @@ class FilesConnector:
         """Yield what the files hold, then what is added, for ever."""
         wanted = readers(points)
         builder = BatchBuilder()
+        if self._is_resumed:
+            self._is_resumed = False
+            yield builder.take()
         while True:
             for source in await to_thread.run_sync(self._look):
                 pieces = self._pieces(source, wanted, builder)

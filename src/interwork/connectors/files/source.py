@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,17 @@ class Unreadable(InterworkError):
     code = "unreadable-file"
 
 
+class Place(NamedTuple):
+    """How far a file was read, and what its lines look like."""
+
+    inode: int
+    offset: int
+    seen: tuple[int, int]
+    columns: list[str]
+    delimiter: str
+    time_column: str
+
+
 class Source:
     """One watched file; it is opened for each look and held open by none."""
 
@@ -37,6 +49,15 @@ class Source:
             self._kind = ""
         else:
             self._kind = {".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}.get(path.suffix.lower(), "csv")
+
+    def place(self) -> Place:
+        """Tell how far it was read."""
+        return Place(self._inode, self._offset, self._seen, self._columns, self._delimiter, self.time_column)
+
+    def go_on(self, place: Place) -> None:
+        """Read on from where another one stopped."""
+        self._inode, self._offset, self._seen, columns, self._delimiter, self.time_column = place
+        self._columns = list(columns)
 
     def skip(self) -> None:
         """Take what the file holds now as read."""

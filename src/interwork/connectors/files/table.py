@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from interwork.connectors import BAD_TYPE, Found, Point
-from interwork.connectors.mqtt.wire import TimeRule, reading_of, time_us_of
+from interwork.connectors.leaves import TimeRule, reading_of, time_us_of
 from interwork.connectors.naming import execution_word, meaning_of, unit_code
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput

@@ -3,8 +3,12 @@
 An address is the leaf's JSON pointer (RFC 6901). With the option `rows` the pointer is within a record: the document
 holds an array of records, each with its own time, and only those newer than the last one taken become readings.
 A document that is no JSON, or larger than the bound, turns the points bad, is counted, and stops nothing.
+Machines on the local network and on this host can be asked; redirects are not followed, and the addresses at which
+clouds hand out credentials to whoever asks are not reached, under whichever name.
 """
 
+import ipaddress
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -17,7 +21,7 @@ import anyio
 
 from interwork.connectors import BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
-from interwork.connectors.mqtt.wire import (
+from interwork.connectors.leaves import (
     MISSING,
     MalformedPayload,
     decode,
@@ -48,6 +52,8 @@ _OPTIONS = (
     "token",
     "ca_file",
 )
+_METADATA = frozenset({"169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "fd00:ec2::254"})
+"""Addresses of cloud services that hand out a host's credentials; no machine of a plant has them."""
 _SCHEMES = {"http": 80, "https": 443}
 
 
@@ -60,6 +66,27 @@ class _Wanted(NamedTuple):
     is_execution: bool
 
 
+def _is_metadata(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return str(getattr(found, "ipv4_mapped", None) or found) in _METADATA
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks names up, and finds nothing where one leads to a cloud's credentials."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        """Look a name up."""
+        found = await super().resolve(host, port, family)
+        if any(_is_metadata(one["host"]) for one in found):
+            raise OSError(f"{host} is a cloud's metadata service")
+        return found
+
+
 class HttpConnector:
     """Reads `http[s]://host[:port]/path?query`."""
 
@@ -69,7 +96,10 @@ class HttpConnector:
         if scheme not in _SCHEMES:
             raise BadInput(f"{endpoint!r} is no HTTP endpoint.", remedy="Write http://host/path or https://host/path.")
         self._endpoint = parse_endpoint(endpoint, scheme, _SCHEMES[scheme])
+        if _is_metadata(self._endpoint.host):
+            raise BadInput(f"{self._endpoint.host} is a cloud's metadata service.", remedy="Name a machine's address.")
         self._interval_s = number_option(options, "interval_s", 5, low=0.05, high=86_400)
+        self._pace = 1.0
         self._timeout_s = number_option(options, "timeout_s", 10, low=0.1, high=300)
         self._rows = tokens_of(text_option(options, "rows")) if options.get("rows") is not None else None
         self._rule = time_rule(text_option(options, "timestamp", "auto"), text_option(options, "time_format", "auto"))
@@ -87,7 +117,8 @@ class HttpConnector:
         """Make the session and ask once, so that a service that is not there is known at once."""
         headers = {"Accept": "application/json"} | ({"Authorization": self._login} if self._login else {})
         timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers=headers)
+        line = aiohttp.TCPConnector(resolver=_Resolver())
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=headers, connector=line)
         try:
             await self._ask()
         except BaseException:
@@ -104,6 +135,10 @@ class HttpConnector:
             with anyio.move_on_after(1, shield=True):
                 await self._session.close()
         self._session = None
+
+    def slow(self, factor: float) -> None:
+        """Ask so many times more rarely."""
+        self._pace = factor
 
     async def browse(self) -> list[Found]:
         """List the scalar leaves of the document, of the newest record where it holds records."""
@@ -138,7 +173,11 @@ class HttpConnector:
                     yield builder.take()
             if len(builder):
                 yield builder.take()
-            due = max(due + self._interval_s, anyio.current_time()) if pause is None else anyio.current_time() + pause
+            due = (
+                max(due + self._interval_s * self._pace, anyio.current_time())
+                if pause is None
+                else anyio.current_time() + pause
+            )
             await anyio.sleep_until(due)
 
     def _read(self, content: bytes, wanted: list[_Wanted], builder: BatchBuilder) -> Iterator[None]:
@@ -201,6 +240,11 @@ class HttpConnector:
         if status in (401, 403):
             raise self._endpoint.unreachable(
                 f"refuses who asks (HTTP {status}).", "Give username and password, or token, as options."
+            )
+        if 300 <= status < 400:
+            raise self._endpoint.unreachable(
+                f"sends us on to {answer.headers.get('Location', 'nowhere')[:200]!r} (HTTP {status}).",
+                "Name the address it leads to, if you trust it: redirects are not followed.",
             )
         if status != 200:
             raise self._endpoint.unreachable(f"answers HTTP {status}.", "Check path and query of the address.")

@@ -1,8 +1,9 @@
 """Modbus TCP: polls a register map in few grouped requests, one in flight unless the device takes more.
 
 Modbus has no source time and no change messages: a reading's time is when its answer arrived, and every poll yields
-every point. A block that the device refuses is read in halves; where that helps, the parts are remembered, so a
-forbidden address costs only itself. What the device says of itself (function 43/14) is read once per connection.
+every point. A block that the device refuses, cuts short or leaves unanswered while it answers others is read in
+halves; where that helps, the parts are remembered, so a forbidden address costs only itself, and one that is met with
+silence is asked for rarely. What the device says of itself (function 43/14) is read once per connection.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -13,10 +14,11 @@ import anyio
 
 from interwork.connectors import BAD_UNKNOWN, Command, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
-from interwork.connectors.modbus.framing import Framing, MbapFraming, RtuFraming
+from interwork.connectors.modbus.framing import Framing, MbapFraming, NumberlessFraming, RtuFraming
 from interwork.connectors.modbus.link import Link, LinkDown, Silent
 from interwork.connectors.modbus.registers import GAP, LIMIT, Block, blocks_of, halves, parse_registers, parse_unit
 from interwork.connectors.modbus.wire import (
+    SILENT,
     SPLIT_CODES,
     decode,
     exception_quality,
@@ -41,7 +43,13 @@ _PLATE = {
     "revision": "SoftwareVersion",
 }
 """Objects of the device identification, and the nameplate submodel's words for them."""
-_FRAMINGS: dict[str, type[MbapFraming] | type[RtuFraming]] = {"tcp": MbapFraming, "rtu": RtuFraming}
+_FRAMINGS: dict[str, type[MbapFraming] | type[RtuFraming]] = {
+    "tcp": MbapFraming,
+    "tcp-numberless": NumberlessFraming,
+    "rtu": RtuFraming,
+}
+_MUTE_S = 30.0
+"""How long a block that met with silence is not asked for again."""
 _KNOWN = ("registers", "interval_s", "timeout_s", "max_in_flight", "max_registers", "gap", "order", "framing")
 
 
@@ -54,13 +62,17 @@ class ModbusConnector:
         self._unit = parse_unit(self._endpoint.query)
         self._registers = parse_registers(options.get("registers"), text_option(options, "order", "ABCD"))
         self._interval_s = number_option(options, "interval_s", 1.0, low=0.01, high=86_400)
+        self._pace = 1.0
         self._timeout_s = number_option(options, "timeout_s", 3.0, low=0.05, high=8)
         self._in_flight = int(number_option(options, "max_in_flight", 1, low=1, high=16))
         self._limit = int(number_option(options, "max_registers", LIMIT, low=1, high=LIMIT))
         self._gap = int(number_option(options, "gap", GAP, low=0, high=LIMIT))
         framing = text_option(options, "framing", "tcp")
-        if framing not in _FRAMINGS or (framing == "rtu" and self._in_flight > 1):
-            raise BadInput(f"framing {framing!r} with {self._in_flight} in flight.", remedy="Give tcp, or rtu with 1.")
+        if framing not in _FRAMINGS or (framing != "tcp" and self._in_flight > 1):
+            raise BadInput(
+                f"framing {framing!r} with {self._in_flight} in flight.",
+                remedy="Give tcp, or rtu or tcp-numberless with 1.",
+            )
         self._framing: Framing = _FRAMINGS[framing]()
         self._link: Link | None = None
         self._identity: dict[str, str] = {}
@@ -68,12 +80,19 @@ class ModbusConnector:
         """The device ended the connection when it was asked who it is; it is not asked again."""
         self._parts: dict[tuple[str, int, int], list[Block]] = {}
         """Blocks the device refuses as a whole, and what they are read by instead."""
+        self._blocks: list[Block] = []
+        self._alive: Block | None = None
+        """The last block that was answered."""
+        self._mute: dict[tuple[str, int, int], float] = {}
+        """Blocks that met with silence, and when each is asked for again."""
         self.counters = {"overruns": 0, "late_answers": 0, "repeated": 0, "splits": 0}
         """Polls that took longer than the interval and were not queued up, answers that came too late, …"""
 
     async def __aenter__(self) -> Self:
         """Open the TCP connection and ask the device who it is."""
         self._parts.clear()
+        self._mute.clear()
+        self._alive = None
         try:
             await self._connect()
             if self._framing.has_transactions and not self._is_shy:
@@ -132,7 +151,13 @@ class ModbusConnector:
         said = ["Modbus has neither encryption nor passwords: keep the device on a network of its own."]
         if self._parts:
             said.append(f"The device refuses {len(self._parts)} blocks as a whole; they are read in parts.")
+        if self._pace != 1:
+            said.append(f"It is polled every {self._interval_s * self._pace:g} s, {self._pace:g} times more slowly.")
         return said
+
+    def slow(self, factor: float) -> None:
+        """Poll so many times more slowly."""
+        self._pace = factor
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Poll the points' registers and yield one batch per poll."""
@@ -140,7 +165,7 @@ class ModbusConnector:
         for point in points:
             numbers.setdefault(point.address, []).append(point.number)
         wanted = [self._registers[key] for key in numbers if key in self._registers]
-        blocks = blocks_of(wanted, gap=self._gap, limit=self._limit)
+        blocks = self._blocks = blocks_of(wanted, gap=self._gap, limit=self._limit)
         builder = BatchBuilder()
         self._add_fixed(builder, numbers)
         due = anyio.current_time()
@@ -148,7 +173,7 @@ class ModbusConnector:
             await self._poll(blocks, numbers, builder)
             if len(builder):
                 yield builder.take()
-            due += self._interval_s
+            due += self._interval_s * self._pace
             if due < anyio.current_time():
                 self.counters["overruns"] += 1
                 due = anyio.current_time()
@@ -208,6 +233,9 @@ class ModbusConnector:
 
     async def _work(self, waiting: Iterator[Block], numbers: Mapping[str, list[int]], builder: BatchBuilder) -> None:
         for block in waiting:
+            if self._mute.get(block.span, 0.0) > anyio.current_time():
+                self._take(block, (), SILENT, numbers, builder)
+                continue
             words, code = await self._request(block)
             if code in SPLIT_CODES and len(block.registers) > 1 and block.span not in self._parts:
                 await self._split(block, numbers, builder)
@@ -248,16 +276,49 @@ class ModbusConnector:
             _add(builder, numbers[register.key], time_us, outcome)
 
     async def _request(self, block: Block) -> tuple[Sequence[int], int]:
-        """Ask for a block: its registers, or the exception code it was refused with."""
+        """Ask for a block: its registers, or the code it was refused with; silence is one while others are answered."""
         try:
-            return read_answer(block, await self._opened().ask(read_request(block), attempts=_ATTEMPTS))
+            answer = read_answer(block, await self._ask(block))
+        except Silent as fault:
+            if not self._framing.has_transactions or not await self._is_alive(block):
+                raise self._endpoint.unreachable(
+                    f"did not answer a read of unit {self._unit} within {self._timeout_s:g} s, asked {_ATTEMPTS} times."
+                    f"{self._strange()}",
+                    _REMEDY,
+                ) from fault
+            self._mute[block.span] = anyio.current_time() + _MUTE_S
+            return (), SILENT
+        self._alive = block
+        self._mute.pop(block.span, None)
+        return answer
+
+    async def _ask(self, block: Block, attempts: int = _ATTEMPTS) -> bytes:
+        try:
+            return await self._opened().ask(read_request(block), attempts=attempts)
         except LinkDown as fault:
             raise self._endpoint.unreachable(str(fault), _REMEDY) from fault
-        except Silent as fault:
-            raise self._endpoint.unreachable(
-                f"did not answer a read of unit {self._unit} within {self._timeout_s:g} s, asked {_ATTEMPTS} times.",
-                _REMEDY,
-            ) from fault
+
+    async def _is_alive(self, silent: Block) -> bool:
+        """Tell whether the device answers anything else: what it did last, the silent block's ends, another block."""
+        ends = (silent.registers[0], silent.registers[-1]) if len(silent.registers) > 1 else ()
+        others = [part for one in ends for part in blocks_of((one,))]
+        others += [one for one in self._blocks if one.span != silent.span][:2]
+        if self._alive is not None and self._alive.span != silent.span:
+            others.insert(0, self._alive)
+        for other in others:
+            try:
+                await self._ask(other, attempts=1)
+            except Silent:
+                continue
+            return True
+        return False
+
+    def _strange(self) -> str:
+        """Say what else came instead of the answer."""
+        late = self.counters["late_answers"]
+        if not late:
+            return ""
+        return f" {late} answers had other numbers than asked with: try the option framing = tcp-numberless."
 
 
 def _add(builder: BatchBuilder, numbers: Sequence[int], time_us: int, outcome: tuple[float | str | None, int]) -> None:

@@ -57,6 +57,17 @@ class MbapFraming:
         return transaction, unit, pdu
 
 
+class NumberlessFraming(MbapFraming):
+    """Modbus TCP for gateways that answer with transaction numbers of their own: one request at a time, as in RTU."""
+
+    has_transactions = False
+
+    def take(self, buffer: bytearray) -> tuple[int, int, bytes] | None:
+        """Cut the first whole frame off the buffer, whatever its number."""
+        frame = super().take(buffer)
+        return None if frame is None else (0, *frame[1:])
+
+
 class RtuFraming:
     """Modbus RTU frames in a TCP connection, as serial gateways pass them through."""
 

@@ -112,9 +112,13 @@ class Link(asyncio.Protocol):
 
     def _give(self, transaction: int, unit: int, pdu: bytes) -> None:
         function, _, answer = self._waiting.get(transaction, (0, 0.0, None))
-        if answer is None or answer.done() or pdu[0] & 0x7F != function or (unit != self._unit and self._unit):
+        is_other = self._unit not in (unit, 0)
+        # A transaction tells the request; without one the unit must too. Some devices answer as unit 0 or 255.
+        is_strange = is_other and not self._framing.has_transactions
+        if answer is None or answer.done() or pdu[0] & 0x7F != function or is_strange:
             self.counters["late_answers"] += 1
             return
+        self.counters["other_units"] = self.counters.get("other_units", 0) + is_other
         answer.set_result(pdu)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,8 +1,9 @@
 """The register map: what a person says a device has, since Modbus does not describe itself. Pure.
 
 A register entry is `{address, name, type, scale, offset, unit, meaning}` and, where needed, `table` (holding, input,
-coil or discrete), `order` (ABCD, CDAB, BADC, DCBA: how the octets of a value lie in its registers), `bit` (of a u16),
-`length` (registers of a text) and `states` (`{"0": "READY", …}`: words for numbers; then the signal is a text).
+coil or discrete), `order` (ABCD, CDAB, BADC, DCBA: how the octets of a value lie in its registers), `bit` (of a u16)
+with `bits` (how many from there on, 1 unless said), `length` (registers of a text) and `states`
+(`{"0": "READY", …}`: words for numbers; then the signal is a text).
 Addresses count from 0.
 """
 
@@ -46,6 +47,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     table: str = "holding"
     order: str = ""
     bit: int | None = None
+    bits: int = 1
     length: int = 1
     states: dict[str, str] = {}
 
@@ -54,7 +56,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True):
     """One value in the map: where it lies and how it is read."""
 
     key: str
-    """What a signal's address says: `100`, `input:100`, `coil:7`, `100.3`."""
+    """What a signal's address says: `100`, `input:100`, `coil:7`, `100.3`, `100.4:2`."""
     found: Found
     table: str
     address: int
@@ -65,6 +67,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True):
     scale: float
     offset: float
     bit: int | None
+    """The lowest of the bits that are the value; None = the whole register."""
+    bits: int
     states: dict[int, str]
 
 
@@ -116,6 +120,7 @@ def _parse_entry(position: int, raw: object, order: str) -> Register:
     unit = unit_code(entry.unit)
     key = (f"{entry.table}:" if entry.table != "holding" else "") + str(entry.address)
     key += f".{entry.bit}" if entry.bit is not None else ""
+    key += f":{entry.bits}" if entry.bits > 1 else ""
     guessed = meaning_of(entry.name, unit, is_text=is_text)
     return Register(
         key=key,
@@ -128,6 +133,7 @@ def _parse_entry(position: int, raw: object, order: str) -> Register:
         scale=entry.scale,
         offset=entry.offset,
         bit=entry.bit,
+        bits=entry.bits,
         states=states,
     )
 
@@ -142,6 +148,8 @@ def _faults(entry: _Entry, type_name: str, order: str, width: int) -> list[str]:
         (1 <= width <= LIMIT, f"length {width} is not 1 to {LIMIT} registers"),
         (entry.address >= 0 and entry.address + width - 1 <= _LAST, f"address {entry.address} is not 0 to {_LAST}"),
         (entry.bit is None or (0 <= entry.bit <= 15 and type_name == "u16"), "a bit is 0 to 15 of a u16"),
+        (1 <= entry.bits <= 16 - (entry.bit or 0), f"{entry.bits} bits do not fit"),
+        (entry.bits == 1 or entry.bit is not None, "bits are counted from a bit"),
         (math.isfinite(entry.scale) and entry.scale != 0, f"scale {entry.scale} is not a factor"),
         (math.isfinite(entry.offset), f"offset {entry.offset} is not a number"),
         (bool(entry.name.strip()), "the name is empty"),

@@ -8,15 +8,17 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 
-from interwork.connectors import BAD_DECODING, BAD_OUT_OF_RANGE, BAD_TYPE
+from interwork.connectors import BAD_DECODING, BAD_OUT_OF_RANGE, BAD_TIMEOUT, BAD_TYPE
 from interwork.connectors.modbus.registers import BIT_TABLES, FORMATS, Block, Register
 from interwork.connectors.naming import execution_word
 from interwork.core.resource import BAD_NO_DATA, GOOD, Meaning
 
 READ_FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 ILLEGAL_FUNCTION = 1
-SPLIT_CODES = (2, 3, 4)
-"""Exceptions a device gives for an address it does not have: the standard's 2, and 3 or 4 in the wild."""
+SHORT, SILENT = 0x101, 0x102
+"""What is no exception: an answer of another length than asked for, and none in time."""
+SPLIT_CODES = (2, 3, 4, SHORT, SILENT)
+"""How a device refuses an address it does not have: the standard's 2, and in the wild 3, 4, less, or nothing at all."""
 _IDENTITY = {0: "maker", 1: "code", 2: "revision", 4: "product", 5: "model"}
 """Basic and regular objects of the device identification (6.21)."""
 
@@ -33,7 +35,7 @@ def read_answer(block: Block, pdu: bytes) -> tuple[Sequence[int], int]:
     octets = pdu[2:]
     size = (block.count + 7) // 8 if block.table in BIT_TABLES else block.count * 2
     if len(pdu) < 2 or pdu[1] != size or len(octets) != size:
-        return (), 0
+        return (), SHORT
     if block.table in BIT_TABLES:
         return [octets[place >> 3] >> (place & 7) & 1 for place in range(block.count)], 0
     return struct.unpack(f">{block.count}H", octets), 0
@@ -49,7 +51,12 @@ def decode(register: Register, words: Sequence[int]) -> tuple[float | str | None
     if register.type == "text":
         return _text_of(octets.split(b"\0", 1)[0], register)
     number = struct.unpack(FORMATS[register.type], octets)[0]
-    return _numbered(number >> register.bit & 1 if register.bit is not None else number, register)
+    return _numbered(number if register.bit is None else number >> register.bit & _most(register), register)
+
+
+def _most(register: Register) -> int:
+    """Tell the largest number in a register's bits."""
+    return (1 << register.bits) - 1
 
 
 def _numbered(number: float, register: Register) -> tuple[float | str | None, int]:
@@ -99,7 +106,8 @@ def encode(register: Register, value: float | str | bool) -> tuple[list[int], in
     if isinstance(number, float) and not math.isfinite(number):
         return [], BAD_OUT_OF_RANGE
     if register.type == "bool" or register.bit is not None:
-        return ([int(number)], GOOD) if number in (0, 1) else ([], BAD_OUT_OF_RANGE)
+        is_there = number == int(number) and 0 <= number <= _most(register)
+        return ([int(number)], GOOD) if is_there else ([], BAD_OUT_OF_RANGE)
     return _packed(register, number)
 
 
@@ -138,10 +146,10 @@ def coil_request(address: int, bits: Sequence[int]) -> bytes:
     return struct.pack(">BHHB", 15, address, len(bits), len(octets)) + octets
 
 
-def mask_request(register: Register, bit: int) -> bytes:
-    """Ask to set or clear one bit of a register by function 22, which no other client can come between (6.16)."""
-    place = 1 << (register.bit or 0)
-    return struct.pack(">BHHH", 22, register.address, 0xFFFF & ~place, place if bit else 0)
+def mask_request(register: Register, number: int) -> bytes:
+    """Ask to set the bits of a register by function 22, which no other client can come between (6.16)."""
+    place = register.bit or 0
+    return struct.pack(">BHHH", 22, register.address, 0xFFFF & ~(_most(register) << place), number << place)
 
 
 def identity_request(first: int = 0) -> bytes:
@@ -180,4 +188,5 @@ _EXCEPTION_QUALITY: Mapping[int, int] = {
 
 def exception_quality(code: int) -> int:
     """Tell the OPC UA status code of a Modbus exception."""
-    return _EXCEPTION_QUALITY.get(code, 0x808B_0000)
+    own = {SHORT: BAD_DECODING, SILENT: BAD_TIMEOUT}
+    return own.get(code) or _EXCEPTION_QUALITY.get(code, 0x808B_0000)

@@ -16,9 +16,7 @@ import msgspec
 
 from interwork.connectors import BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, FLUSH_S, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, text_option
-from interwork.connectors.mqtt.broker import BROKER_OPTIONS, read_broker
-from interwork.connectors.mqtt.session import Message, Session
-from interwork.connectors.mqtt.wire import (
+from interwork.connectors.leaves import (
     MISSING,
     MalformedPayload,
     decode,
@@ -29,6 +27,8 @@ from interwork.connectors.mqtt.wire import (
     time_us_of,
     tokens_of,
 )
+from interwork.connectors.mqtt.broker import BROKER_OPTIONS, read_broker
+from interwork.connectors.mqtt.session import Message, Session
 from interwork.connectors.naming import execution_word, meaning_of
 from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput
@@ -94,13 +94,16 @@ class MqttJsonConnector:
     @property
     def counters(self) -> dict[str, int]:
         """Count what was not read, by reason."""
-        counted = msgspec.structs.asdict(self._counts) | {"unreadable": self._session.unreadable}
+        counted = msgspec.structs.asdict(self._counts) | {
+            "unreadable": self._session.unreadable,
+            "oversized": self._session.oversized,
+        }
         return {reason: count for reason, count in counted.items() if count}
 
     @property
     def remarks(self) -> list[str]:
         """Say what a person should know of this link."""
-        return self._broker.remarks
+        return self._broker.remarks + self._session.remarks
 
     async def __aenter__(self) -> Self:
         """Connect to the broker and subscribe to the filter; retained messages come at once."""

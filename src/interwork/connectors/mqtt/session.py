@@ -25,6 +25,7 @@ from gmqtt.storage import PersistentStorage
 
 from interwork.connectors.endpoint import quiet
 from interwork.connectors.mqtt.broker import Broker
+from interwork.connectors.mqtt.ceiling import Skipped, guard
 from interwork.core.errors import MachineUnreachable
 
 CONNECT_S = 6.0
@@ -34,10 +35,12 @@ RECEIVE_MAXIMUM = 200
 MOST_MESSAGES = 2_000
 MOST_OCTETS = 32 * 1024 * 1024
 LARGEST_OCTETS = 16 * 1024 * 1024
-"""The largest packet we ask an MQTT 5 broker to send."""
+"""The largest packet that is taken in; an MQTT 5 broker is asked to send no larger one."""
 LONGEST_HOLD_S = 60.0
 """A reader that takes nothing for this long has lost the link."""
 _BREATH_S = 0.5
+WITH_WILL = 0x04
+"""MQTT 5's reason code Disconnect with Will Message (3.14.2.1)."""
 _REFUSED = 0x80
 """The first return code of a refused subscription (MQTT 3.1.1, 3.9.3)."""
 REMEDY = "Check that the MQTT broker runs, that address and port are right, and that it lets us in."
@@ -66,8 +69,16 @@ class Will(NamedTuple):
 class _Client(Client):  # type: ignore[misc]  # gmqtt ships no types
     """A client for one session; it never reconnects, which would repeat an old will."""
 
+    on_skipped: Callable[[Skipped], None]
+
     async def reconnect(self, delay: bool = False) -> None:
         """Do nothing: a new session is a new client."""
+
+    async def _create_connection(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - gmqtt ships no types
+        """Bound what a broker may send before it sends anything."""
+        connection = await super()._create_connection(*arguments, **more)
+        guard(connection, LARGEST_OCTETS, self.on_skipped)
+        return connection
 
 
 class Session:
@@ -80,9 +91,14 @@ class Session:
         name: str,
         will: Will | None = None,
         interrupt: Callable[[str, bytes], bool] | None = None,
+        leaves_with_will: bool = False,
     ) -> None:
-        """Prepare a link; `interrupt` sees each message first and returns True for one that it dealt with."""
+        """Prepare a link; `interrupt` sees each message first and returns True for one that it dealt with.
+
+        `leaves_with_will` has an MQTT 5 broker say the will also where the session is ended on purpose.
+        """
         self._broker = broker
+        self._last_word = WITH_WILL if leaves_with_will and broker.version == MQTTv50 else 0
         self._interrupt = interrupt
         self._storage = PersistentStorage()
         properties = {"receive_maximum": RECEIVE_MAXIMUM, "maximum_packet_size": LARGEST_OCTETS}
@@ -98,6 +114,7 @@ class Session:
         self._client.on_message = self._on_message_5 if self._is_5 else self._on_message
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_skipped = self._on_skipped
         if broker.username:
             self._client.set_auth_credentials(broker.username, broker.password)
         self._inbox: deque[Message] = deque()
@@ -113,6 +130,9 @@ class Session:
         self.is_lost = False
         self.unreadable = 0
         """Messages that were dropped since their topic is not UTF-8 (MQTT 3.1.1, 1.5.3)."""
+        self.oversized = 0
+        """Messages that were let pass by since they have more than `LARGEST_OCTETS`."""
+        self._skipped: Skipped | None = None
 
     async def open(self, filters: Sequence[tuple[str, int]]) -> None:
         """Connect and subscribe to topic filters with their QoS; raise MachineUnreachable where that fails."""
@@ -153,7 +173,7 @@ class Session:
                 with anyio.move_on_after(CLOSE_S, shield=True), suppress(OSError):
                     if not self.is_lost:
                         await self._storage.wait_empty()
-                    await self._client.disconnect()
+                    await self._client.disconnect(reason_code=self._last_word)
         finally:
             if connection is not None:
                 connection._transport.abort()  # noqa: SLF001 - the same
@@ -266,6 +286,19 @@ class Session:
             self._hold()
         self._woken.set()
         return True
+
+    def _on_skipped(self, skipped: Skipped) -> None:
+        self.oversized += 1
+        self._skipped = skipped
+
+    @property
+    def remarks(self) -> list[str]:
+        """Say what a person should know of the messages that were not taken in."""
+        last = self._skipped
+        if last is None:
+            return []
+        which = f"the last one of the topic {last.topic[:100]} with {last.octets / 2**20:.1f} MiB"
+        return [f"{self.oversized} messages of more than {LARGEST_OCTETS >> 20} MiB were not read, {which}."]
 
     def _on_subscribe(self, _client: Client, _identifier: int, codes: Sequence[int], _properties: object) -> None:
         self._refused += [code for code in codes if code >= _REFUSED]

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import msgspec
 
 from interwork.connectors import BAD_UNKNOWN, FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint
@@ -28,6 +29,8 @@ from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput, MachineUnreachable
 from interwork.core.resource import BAD_NO_DATA, Batch, BatchBuilder
 
+_MOST_PATH = 4
+"""Parts of a path: agents stand behind other servers, such as `/vds/GFAgie01`."""
 _MOST_IDLE = 3
 """Streams in a row without one document after which the agent is given up."""
 _MOST_OBSERVATIONS = 20_000
@@ -48,7 +51,7 @@ class _Gap(MachineUnreachable):
 
 
 class MTConnectConnector:
-    """Reads `mtconnect://host:port[/device][?tls=1]` (HTTP agent)."""
+    """Reads `mtconnect://host:port[/path of the agent][/device][?tls=1]` (HTTP agent)."""
 
     resumes = True
     """The place in the agent's buffer is kept between links."""
@@ -57,9 +60,10 @@ class MTConnectConnector:
         known = ("interval_ms", "heartbeat_ms", "assets_s", "format", "ca_file", "username", "password")
         check_options(options, known)
         self._endpoint = parse_endpoint(endpoint, "mtconnect", 5000)
-        if len(self._endpoint.path) > 1:
+        if len(self._endpoint.path) > _MOST_PATH:
             raise BadInput(f"{endpoint!r} names more than a device.", remedy="Write mtconnect://host:port/device.")
         self._interval_ms = int(number_option(options, "interval_ms", 100, low=1, high=60_000))
+        self._pace, self._is_repaced = 1.0, False
         self._heartbeat_ms = int(number_option(options, "heartbeat_ms", 5_000, low=100, high=9_000))
         self._agent = Agent(self._endpoint, options)
         self._assets = AssetWatch(number_option(options, "assets_s", 30, low=0, high=86_400))
@@ -68,6 +72,10 @@ class MTConnectConnector:
         self._splitter: Multipart | None = None
         self._at: Header | None = None
         self._before: Header | None = None
+        self._given: Header | None = None
+        """Where another one stopped, until reading begins."""
+        self._is_unsaid = False
+        """True until it is said that reading goes on where it stopped."""
         self._numbers: dict[str, list[int]] = {}
         self._decoder = Decoder()
         self._idle = 0
@@ -92,6 +100,18 @@ class MTConnectConnector:
         """Close the stream and the connections."""
         await self._agent.close()
 
+    def place(self) -> str:
+        """Tell the place in the agent's buffer."""
+        at = self._at or self._before or self._given
+        return "" if at is None else msgspec.json.encode(at).decode()
+
+    def go_on(self, place: str) -> None:
+        """Read on from a place in the agent's buffer."""
+        try:
+            self._given = msgspec.json.decode(place, type=Header)
+        except msgspec.MsgspecError as fault:
+            raise BadInput(f"{place[:40]!r} is no place in an agent's buffer.", where=str(fault)) from fault
+
     async def browse(self) -> list[Found]:
         """List the data items of the agent, or of the endpoint's device, and its assets' count and change."""
         return [item.found for item in self._items.values()] + self._assets.found()
@@ -107,18 +127,21 @@ class MTConnectConnector:
         if self.counters["gaps"]:
             lost = self.counters["gap_observations"]
             said.append(f"The stream had {self.counters['gaps']} gaps; {lost} observations were lost in them.")
+        if self._pace != 1:
+            said.append(f"A document is sent every {self._interval()} ms; an agent leaves no observation out for that.")
         return said
+
+    def slow(self, factor: float) -> None:
+        """Have the agent send its documents so many times more rarely; each still holds every observation."""
+        self._is_repaced |= factor != self._pace
+        self._pace = factor
+
+    def _interval(self) -> int:
+        return min(round(self._interval_ms * self._pace), max(self._interval_ms, self._heartbeat_ms))
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Yield the current state and then every observation; called again, it resumes where it stopped."""
-        numbers: dict[str, list[int]] = {}
-        for point in points:
-            numbers.setdefault(point.address, []).append(point.number)
-        if numbers != self._numbers:
-            self._numbers, self._at = numbers, None
-            self._decoder.plan(self._items, numbers)
-        self._idle = 0
-        self._assets.ask(numbers)
+        await self._begin(points)
         try:
             while True:
                 try:
@@ -129,7 +152,11 @@ class MTConnectConnector:
                 if self._at is None and at is not None and (unknown := self._untold(seen)):
                     yield unknown
                 for batch in self._decoder.batches(seen, to_us(now()), FLUSH_READINGS):
+                    self._is_unsaid = False
                     yield batch
+                if self._is_unsaid and at is not self._at:  # what is read follows what was, though it is nothing
+                    self._is_unsaid = False
+                    yield BatchBuilder().take()
                 # Only what was taken counts as read: a generator closed half-way resumes before what it had left.
                 self._at = at
                 if changed := await self._assets.look(self._agent, seen):
@@ -138,10 +165,34 @@ class MTConnectConnector:
             self._agent.close_stream()
             self._splitter = None
 
+    async def _begin(self, points: Sequence[Point]) -> None:
+        """Take in what is to be read, and from where."""
+        numbers: dict[str, list[int]] = {}
+        for point in points:
+            numbers.setdefault(point.address, []).append(point.number)
+        if numbers != self._numbers:
+            self._numbers, self._at = numbers, None
+            self._decoder.plan(self._items, numbers)
+        if self._given is not None:
+            self._at, self._given = self._given, None
+            await self._prime(self._at)
+        self._is_unsaid = self._at is not None
+        self._idle = 0
+        self._assets.ask(numbers)
+
+    async def _prime(self, at: Header) -> None:
+        """Take in which conditions were active and what sets held at a place, without telling it again."""
+        held = await self._state_at(at.next_sequence - 1) if at.next_sequence > 1 else None
+        for _ in self._decoder.batches(held or [], to_us(now()), FLUSH_READINGS):
+            pass
+
     async def _step(self) -> tuple[list[Seen], Header | None]:
         """Fetch what comes next, opening what must be opened for it."""
         if self._at is None:
             return await self._start()
+        if self._is_repaced:  # the stream is asked for anew where it was, in the new interval
+            self._agent.close_stream()
+            self._splitter, self._is_repaced = None, False
         if self._splitter is None:
             single = await self._open(self._at)
             return await self._take([single], self._at) if single is not None else ([], self._at)
@@ -161,6 +212,8 @@ class MTConnectConnector:
         """Read documents that must follow what was read before."""
         seen: list[Seen] = []
         for content in documents:
+            if not content.strip():  # some agents send an empty part for a heartbeat
+                continue
             header, observations = self._checked(content, at)
             if header.model_changed != at.model_changed:
                 await self._probe()
@@ -254,7 +307,7 @@ class MTConnectConnector:
     async def _open(self, at: Header) -> bytes | None:
         """Open the stream at our place in the agent's buffer; the document of an agent that cannot stream."""
         count = min(_MOST_OBSERVATIONS, at.buffer_size or FLUSH_READINGS)
-        asked = {"from": at.next_sequence, "interval": self._interval_ms, "count": count}
+        asked = {"from": at.next_sequence, "interval": self._interval(), "count": count}
         parameters = {name: str(value) for name, value in asked.items()} | {"heartbeat": str(self._heartbeat_ms)}
         response = await self._agent.get("sample", parameters)
         content_type = response.headers.get("Content-Type", "")
@@ -267,7 +320,7 @@ class MTConnectConnector:
             return None
         content = await self._agent.content(response, "sample")
         if response.status == 200:
-            await anyio.sleep(self._interval_ms / 1000)
+            await anyio.sleep(self._interval() / 1000)
             return content
         self._checked(content, at)
         raise self._endpoint.unreachable(f"answered /sample with HTTP {response.status}.", REMEDY)

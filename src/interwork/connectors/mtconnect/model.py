@@ -24,6 +24,10 @@ LATEST_US = 4_102_444_800_000_000
 
 _NUMERIC_EVENTS = frozenset({"PART_COUNT", "LINE_NUMBER", "TOOL_OFFSET", "CYCLE_COUNT"})
 
+AGENT = "Agent"
+DEVICES = ("Device", AGENT)
+"""What data items belong to in the end; an agent of 1.7 and newer describes itself beside its devices."""
+
 Cells = dict[str, str | dict[str, str] | None]
 """Entries of a set: a text, a row of cells, or None for an entry that was removed."""
 
@@ -134,7 +138,8 @@ Line = tuple[Node, ...]
 
 def data_items(lines: Sequence[Line]) -> dict[str, DataItem]:
     """Make the data items, by id and in the document's order, each named by its place where names repeat."""
-    is_shared = len({line[-1].get("uuid") or line[-1].get("name") for line in lines}) > 1
+    devices = {line[-1].get("uuid") or line[-1].get("name") for line in lines if line[-1].tag != AGENT}
+    is_shared = len(devices) > 1
     names = short_names([_path(line, is_shared=is_shared) for line in lines])
     return {line[0].get("id"): _data_item(line, name) for line, name in zip(lines, names, strict=True)}
 
@@ -143,8 +148,9 @@ def _path(line: Line, *, is_shared: bool) -> str:
     """Say where a data item sits: device (of several), components, then its name."""
     parts = [line[0].get("name") or _title(line[0].get("type"))]
     for ancestor in line[1:]:
-        if ancestor.tag == "Device":
-            return "/".join(([ancestor.get("name")] if is_shared else []) + parts[::-1])
+        if ancestor.tag in DEVICES:
+            name = AGENT if ancestor.tag == AGENT else ancestor.get("name") if is_shared else ""
+            return "/".join(([name] if name else []) + parts[::-1])
         if ancestor.get("id") and ancestor.tag != "Axes":
             parts.append(ancestor.get("name") or ancestor.tag)
     return "/".join(parts[::-1])

@@ -9,6 +9,8 @@ import re
 from interwork.connectors.mtconnect.model import MAX_DOCUMENT, MalformedDocument
 
 _LONGEST_HEAD = 8192
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+"""Some agents end their lines with LF alone."""
 
 
 def is_multipart(content_type: str) -> bool:
@@ -35,17 +37,19 @@ class Multipart:
         self._is_open = False
         """The head of the part under way was read."""
         self._searched = 0
+        self._has_begun = self._is_over = False
 
     def feed(self, octets: bytes) -> list[bytes]:
         """Take octets in and hand out the parts that are now complete; raise MalformedDocument."""
-        self._buffer += octets
+        if not self._is_over:
+            self._buffer += octets
         parts: list[bytes] = []
         while (part := self._next()) is not None:
             parts.append(part)
         return parts
 
     def _next(self) -> bytes | None:
-        if not self._is_open and not self._read_head():
+        if self._is_over or (not self._is_open and not self._read_head()):
             return None
         end = self._search() if self._length is None else self._length
         if end is None or len(self._buffer) < end:
@@ -68,18 +72,38 @@ class Multipart:
 
     def _read_head(self) -> bool:
         """Read boundary and part header if they are there, leaving the buffer at the part's first octet."""
-        head, separator, _ = bytes(self._buffer[:_LONGEST_HEAD]).lstrip(b"\r\n").partition(b"\r\n\r\n")
-        if not separator:
-            if len(self._buffer) >= _LONGEST_HEAD:
+        if not self._has_begun and not self._skip_preamble():
+            return False
+        begin = next((at for at, octet in enumerate(self._buffer) if octet not in b"\r\n"), len(self._buffer))
+        ends = _HEAD_END.search(self._buffer, begin, begin + _LONGEST_HEAD)
+        if ends is None:
+            if len(self._buffer) - begin >= _LONGEST_HEAD:
                 raise MalformedDocument("The agent's stream has a part header without end.")
             return False
-        lines = head.split(b"\r\n")
+        lines = bytes(self._buffer[begin : ends.start()]).replace(b"\r\n", b"\n").split(b"\n")
+        if lines[0].rstrip() == self._mark + b"--":  # the agent says that nothing more comes
+            self._is_over = True
+            return False
         if lines[0].rstrip() != self._mark:
             raise MalformedDocument("The agent's stream has a part without its boundary.")
         fields = dict(line.lower().split(b":", 1) for line in lines[1:] if b":" in line)
         self._length = _length(fields.get(b"content-length", b"").strip()) if b"content-length" in fields else None
-        del self._buffer[: self._buffer.index(b"\r\n\r\n", self._buffer.index(self._mark)) + 4]
+        del self._buffer[: ends.end()]
         self._is_open = True
+        return True
+
+    def _skip_preamble(self) -> bool:
+        """Pass over what stands before the first boundary, which RFC 2046 allows; tell whether that is reached."""
+        begin = self._buffer.find(self._mark)
+        if begin < 0:
+            head = bytes(self._buffer[: len(self._mark) + 4]).lstrip(b"\r\n")
+            if head.startswith(b"--") and not self._mark.startswith(head):
+                raise MalformedDocument("The agent's stream has a part with another boundary than it named.")
+            if len(self._buffer) >= _LONGEST_HEAD:
+                raise MalformedDocument("The agent's stream has a part without its boundary.")
+            return False
+        del self._buffer[:begin]
+        self._has_begun = True
         return True
 
 

@@ -10,6 +10,7 @@ from operator import itemgetter
 from lxml import etree
 
 from interwork.connectors.mtconnect.model import (
+    DEVICES,
     MAX_DOCUMENT,
     AgentError,
     Assets,
@@ -64,7 +65,7 @@ class XmlDocument:
 
     def plate(self) -> dict[str, str]:
         """Read the first device's description (MTConnect Part 2, 4.4.2): maker, model, serial number."""
-        found = next(self._root.iter("{*}Description"), None)
+        found = next((one for device in self._root.iter("{*}Device") for one in device.iter("{*}Description")), None)
         return {} if found is None else {str(name): str(text) for name, text in found.attrib.items()}
 
     def streams(self, special: Container[str]) -> tuple[Header, list[Seen]]:
@@ -140,7 +141,7 @@ def _line(element: _Element) -> Line:
     line = [_node(element)]
     for ancestor in element.iterancestors():
         line.append(_node(ancestor))
-        if line[-1].tag == "Device":
+        if line[-1].tag in DEVICES:
             break
     return tuple(line)
 

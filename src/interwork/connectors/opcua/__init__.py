@@ -4,9 +4,10 @@ Link loss is what raises: a closed socket at once, a frozen server within 15 s, 
 a subscription or after a read that is not answered. A point the server refuses, or whose node is gone, gets its status
 code as quality and is asked for again alone, at first after 3 s and later every minute.
 
-Options beside those of browsing and sampling: `pki`, the folder of the node's OPC UA certificates (see `pki.py`; the
-node gives its own, `keys/opcua` in its data folder); `security`, which is best left out, for then the strongest that
-the server offers is used; `username` and `password`, the latter as the reference `secret:name` in what is stored.
+Options beside those of browsing, sampling and patience (`timeout_s`, `retry_s`, `roll_call_s`): `pki`, the folder of
+the node's OPC UA certificates (see `pki.py`; the node gives its own, `keys/opcua` in its data folder); `security`,
+which is best left out, for then the strongest that the server offers is used; `username` and `password`, the latter as
+the reference `secret:name` in what is stored.
 """
 
 import struct
@@ -28,22 +29,26 @@ from interwork.connectors import BAD_UNKNOWN, Command, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet, text_option
 from interwork.connectors.opcua.inbox import Inbox, Wording
 from interwork.connectors.opcua.limits import Limits, read_limits
+from interwork.connectors.opcua.pace import Rates
 from interwork.connectors.opcua.security import Security
 from interwork.connectors.opcua.session import FastSession, told_cancellation
 from interwork.connectors.opcua.space import Walk, browse_signals, node_of, read_nameplate, wording, write_values
-from interwork.connectors.opcua.subscribe import Rates, Subscriptions
+from interwork.connectors.opcua.subscribe import Subscriptions
 from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.resource import Batch
 
-_REQUEST_S = 7.0
-_WATCHDOG_S = 7.0
-"""A server that leaves a read unanswered is lost: after 14 s, where a subscription's silence does not tell before."""
-_CONNECT_S = 12.0
+_TIMEOUT_S = 7.0
+"""For one answer. A server that leaves a read unanswered is lost after twice as long, where silence tells no sooner."""
+_CONNECT_SHARE = 12 / 7
+"""Of the time-out: channel, session and first reads together."""
 _BROWSE_S = 300.0
+_ALIVE_S = 2.0
+"""A quiet server's signs of life are told so often at the most."""
 _SUBSCRIBE_S = 60.0
 _WRITE_S = 10.0
 _LEAVE_S = 1.0
-_RETRY_S = (3.0, 60.0)
+_RETRY_S, _RETRY_GROWTH = 3.0, 20.0
+"""First wait before a refused point is asked for again, and how many times that it grows to."""
 _ROLL_CALL_S = 10.0
 _MESSAGE_MOST = 64 * 1024 * 1024
 """Octets of the largest answer the server is told we take."""
@@ -68,13 +73,16 @@ class OpcUaConnector:
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         known = ("root", "max_nodes", "publishing_ms", "sampling_ms", "username", "password", "security", "pki")
-        check_options(options, (*known, "allow_expired"))
+        check_options(options, (*known, "allow_expired", "timeout_s", "retry_s", "roll_call_s"))
         self._endpoint = parse_endpoint(endpoint, "opc.tcp", 4840)
         self._root = text_option(options, "root", "i=85")
         node_of(self._root, ())
         self._most_nodes = int(number_option(options, "max_nodes", 10_000, low=1, high=1_000_000))
         self._publishing_ms = number_option(options, "publishing_ms", 100, low=10, high=3_000)
         self._sampling_ms = number_option(options, "sampling_ms", 100, low=0, high=3_600_000)
+        self._timeout_s = number_option(options, "timeout_s", _TIMEOUT_S, low=0.2, high=60)
+        self._retry_s = number_option(options, "retry_s", _RETRY_S, low=0.1, high=3_600)
+        self._roll_call_s = number_option(options, "roll_call_s", _ROLL_CALL_S, low=0.1, high=3_600)
         self._security = Security(self._endpoint, options)
         self._client: Client | None = None
         self._limits = Limits()
@@ -82,6 +90,7 @@ class OpcUaConnector:
         self._remarks: list[str] = []
         self._inbox: Inbox | None = None
         self._subscriptions: Subscriptions | None = None
+        self._pace = 1.0
         self._past: Counter[str] = Counter()
 
     @property
@@ -95,12 +104,21 @@ class OpcUaConnector:
         """Say in sentences what a person should know of this link: its security, the server's limits."""
         return self._remarks + (self._subscriptions.remarks if self._subscriptions else [])
 
+    def slow(self, factor: float) -> None:
+        """Have the server sample and publish so many times more slowly."""
+        if factor == self._pace:
+            return
+        self._pace = factor
+        if self._subscriptions and self._inbox:
+            self._subscriptions.slow(factor)
+            self._inbox.wake()
+
     async def __aenter__(self) -> Self:
         """Open channel and session on the strongest endpoint that is allowed."""
         quiet("asyncua")
         client = self._make_client()
         try:
-            with self._link("does not let us in"), anyio.fail_after(_CONNECT_S):
+            with self._link("does not let us in"), anyio.fail_after(self._timeout_s * _CONNECT_SHARE):
                 async with told_cancellation():
                     secured = await self._security.apply(client, self._make_client())
                     await client.connect()
@@ -114,7 +132,7 @@ class OpcUaConnector:
         return self
 
     def _make_client(self) -> Client:
-        client = Client(self._endpoint.text, timeout=_REQUEST_S, watchdog_intervall=_WATCHDOG_S)
+        client = Client(self._endpoint.text, timeout=self._timeout_s, watchdog_intervall=self._timeout_s)
         client.name = client.description = "Interwork"
         client.application_uri = "urn:interwork:node"
         client.max_messagesize = _MESSAGE_MOST
@@ -171,6 +189,9 @@ class OpcUaConnector:
         if walk.refused:
             node, why = next(iter(walk.refused.items()))
             self._remarks.append(f"{len(walk.refused)} nodes could not be browsed, the first {node}: {why}.")
+        if walk.passed_over:
+            what = f"{len(walk.passed_over)} variables are arrays, structures or octets and not proposed as signals"
+            self._remarks.append(f"{what}, the first {walk.passed_over[0]}; by its address one is read as a text.")
         return found
 
     async def nameplate(self) -> dict[str, str]:
@@ -193,12 +214,15 @@ class OpcUaConnector:
                 return await write_values(self._walk(), nodes, commands)
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
-        """Subscribe to the points and yield their changes."""
+        """Subscribe to the points and yield their changes; an empty batch tells that the server lives and is quiet."""
         inbox, subscriptions = await self._subscribe(points)
+        told = anyio.current_time()
         try:
             while True:
                 batch = await inbox.take(subscriptions.silence_s, subscriptions.patience_s)
-                if len(batch):
+                is_alive = inbox.has_spoken() and anyio.current_time() - told >= _ALIVE_S
+                if is_alive or len(batch):
+                    told = anyio.current_time()
                     yield batch
                 if inbox.fault:
                     raise self._unreachable(inbox.fault)
@@ -213,13 +237,19 @@ class OpcUaConnector:
         """Create subscriptions and monitored items; points the server refuses are told to the inbox."""
         nodes = {handle: self._node(point.address) for handle, point in enumerate(points)}
         known = {handle: node for handle, node in nodes.items() if node is not None}
-        rates = Rates(self._publishing_ms, self._sampling_ms, _RETRY_S, _ROLL_CALL_S)
+        rates = Rates(
+            self._publishing_ms,
+            self._sampling_ms,
+            (self._retry_s, self._retry_s * _RETRY_GROWTH),
+            self._roll_call_s,
+        )
         with self._link("does not take our subscription"), anyio.fail_after(_SUBSCRIBE_S):
             async with told_cancellation():
                 texts = {handle: node for handle, node in known.items() if points[handle].is_text}
                 inbox = Inbox(points, await wording(self._walk(), texts) if texts else Wording())
                 subscriptions = Subscriptions(self._session(), inbox, known, self._limits, rates)
                 self._inbox, self._subscriptions = inbox, subscriptions
+                subscriptions.slow(self._pace)
                 inbox.add_bad({handle: BAD_UNKNOWN for handle, node in nodes.items() if node is None})
                 await subscriptions.open()
         return inbox, subscriptions

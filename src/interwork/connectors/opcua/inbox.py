@@ -15,10 +15,11 @@ from asyncua import ua
 from numpy.typing import NDArray
 
 from interwork.connectors import BAD_TYPE, FLUSH_READINGS, FLUSH_S, Point
+from interwork.connectors.leaves import UNCERTAIN_SUBNORMAL
 from interwork.connectors.naming import execution_word
 from interwork.connectors.opcua.value import EPOCH_TICKS, GONE, OVERFLOW, Changes, changes_of, number_text, times_us
 from interwork.core.clock import now, to_us
-from interwork.core.resource import BAD_NO_DATA, Batch, is_good
+from interwork.core.resource import BAD_NO_DATA, GOOD, Batch, is_good
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Inbox:
         self._full = anyio.Event()
         self._room = anyio.Event()
         self._flushed = 0.0
+        self._has_spoken = False
         self._heard: dict[int, float] = {0: anyio.current_time()}
         self.on_room: Callable[[], None] = lambda: None
         """Called when a full inbox was emptied."""
@@ -75,7 +77,13 @@ class Inbox:
         """Note that a subscription lives: a keep-alive does for that."""
         if subscription in self._heard:
             self._heard[subscription] = anyio.current_time()
+            self._has_spoken = True
         self._arrived.set()
+
+    def has_spoken(self) -> bool:
+        """Tell whether a subscription gave a sign of life since this was last asked."""
+        spoken, self._has_spoken = self._has_spoken and not self.fault, False
+        return spoken
 
     async def deliver(self, result: ua.PublishResult) -> None:
         """Take in what asyncua's own loop received; wait for room, which keeps its next request from being sent."""
@@ -147,6 +155,7 @@ class Inbox:
                 self._quality[to] = BAD_TYPE if is_good(status) else status
             else:
                 self.counters["rounded"] += 1
+                self._quality[to] = UNCERTAIN_SUBNORMAL if status == GOOD else status
 
     def _put_text(self, at: int, text: str | None, status: int) -> None:
         self._value[at] = float("nan")
@@ -176,6 +185,10 @@ class Inbox:
             changes.add(handle, None, quality, ticks)
         self.add(changes)
         self.gone -= set(handles)
+
+    def wake(self) -> None:
+        """Have whoever waits for changes look up: there is something else to do."""
+        self._arrived.set()
 
     def fail(self, state: str) -> None:
         """Note that the link is lost and wake whoever waits."""

@@ -157,6 +157,14 @@ def distrust(pki: Path, thumbprint: str) -> Certificate:
     return _move(pki, thumbprint, TRUSTED, REJECTED)
 
 
+def forget(pki: Path, thumbprint: str) -> Certificate:
+    """Take a refused certificate off the list; a server that still shows it is refused and listed anew."""
+    path = _find(pki, thumbprint, REJECTED)
+    found = described(path.read_bytes(), is_trusted=False)
+    path.unlink(missing_ok=True)
+    return found
+
+
 def add_trusted(pki: Path, der: bytes) -> Certificate:
     """Trust a certificate that a person has as a file."""
     certificate = described(der, is_trusted=True)
@@ -166,7 +174,7 @@ def add_trusted(pki: Path, der: bytes) -> Certificate:
     return certificate
 
 
-def _move(pki: Path, thumbprint: str, source: str, target: str) -> Certificate:
+def _find(pki: Path, thumbprint: str, source: str) -> Path:
     plain = "".join(mark for mark in thumbprint.upper() if mark in "0123456789ABCDEF")
     found = [path for path in (pki / source).glob("*.der") if plain and path.stem.startswith(plain)]
     if len(found) != 1 or len(plain) > _THUMBPRINT:
@@ -175,8 +183,13 @@ def _move(pki: Path, thumbprint: str, source: str, target: str) -> Certificate:
             f"{thumbprint!r}.",
             remedy="List them with `interwork trust --list` and give one thumbprint in full.",
         )
+    return found[0]
+
+
+def _move(pki: Path, thumbprint: str, source: str, target: str) -> Certificate:
+    found = _find(pki, thumbprint, source)
     (pki / target).mkdir(parents=True, exist_ok=True)
-    path = found[0].replace(pki / target / found[0].name)
+    path = found.replace(pki / target / found.name)
     return described(path.read_bytes(), is_trusted=target == TRUSTED)
 
 

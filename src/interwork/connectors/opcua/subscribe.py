@@ -17,29 +17,15 @@ from asyncua.ua.uaerrors import BadTooManyMonitoredItems, BadTooManyOperations, 
 from interwork.connectors import FLUSH_READINGS
 from interwork.connectors.opcua.inbox import Inbox
 from interwork.connectors.opcua.limits import Limits, fitting, in_chunks, read_attribute
+from interwork.connectors.opcua.pace import KEEP_ALIVE_S, REFUSED, Rates, item, keep_alive_count, lifetime_count, repace
 from interwork.connectors.opcua.session import FastSession, told_cancellation
 from interwork.connectors.opcua.value import GONE
 
 BAD_TOO_MANY_ITEMS = 0x80DB_0000
 """BadTooManyMonitoredItems."""
-KEEP_ALIVE_S = 3.0
-_QUEUE = 20
-"""How many changes of one variable the server keeps between two publish responses."""
-_LIFETIME_S = 300.0
-"""How long the server keeps a subscription while we hold it back."""
 _CALL_S = 2.0
 _SLOWER = 1.5
 """A revised sampling interval beyond this many times the requested one is worth a remark."""
-
-
-class Rates(msgspec.Struct, frozen=True):
-    """How often the server is asked to sample and to publish, in milliseconds, and how refused items are retried."""
-
-    publishing_ms: float
-    sampling_ms: float
-    retry_s: tuple[float, float] = (3.0, 60.0)
-    """First and longest wait before an item is asked for again."""
-    roll_call_s: float = 10.0
 
 
 class _Due(msgspec.Struct):
@@ -56,7 +42,10 @@ class Subscriptions:
         self, session: FastSession, inbox: Inbox, nodes: Mapping[int, ua.NodeId], limits: Limits, rates: Rates
     ) -> None:
         self._session, self._inbox, self._nodes = session, inbox, nodes
-        self._limits, self._rates = limits, rates
+        self._limits, self._rates, self._asked = limits, rates, rates
+        self._factor = self._wanted = 1.0
+        self._unpaced = ""
+        """What the server did not do of a change of pace."""
         self._room: dict[int, int] = {}
         """Subscription to how many more items it takes."""
         self._items: dict[int, tuple[int, int]] = {}
@@ -85,7 +74,29 @@ class Subscriptions:
                 f"The server keeps one change of {self._short} points between two notifications: "
                 f"of faster ones all but the last are lost without a sign."
             )
-        return said
+        if self._factor != 1:
+            said.append(f"It is sampled {self._factor:g} times more slowly than asked at first.")
+        return said + ([self._unpaced] if self._unpaced else [])
+
+    def slow(self, factor: float) -> None:
+        """Have the server sample so many times more slowly than asked at first, when `tend` comes by."""
+        self._wanted = factor
+        if not self._room:  # nothing is subscribed yet
+            self._factor, self._rates = factor, self._asked.slowed(factor)
+
+    async def _repace(self) -> None:
+        """Change the pace at the server; what it refuses goes on as it was, and is told."""
+        self._factor, self._unpaced = self._wanted, ""
+        self._rates = self._asked.slowed(self._factor)
+        self.silence_s = max(self.silence_s, 4 * max(KEEP_ALIVE_S, self._rates.publishing_ms / 1000))
+        try:
+            refused = await repace(
+                self._session, self._items, list(self._room), self._rates, self._limits.items_per_call
+            )
+        except REFUSED as fault:
+            self._unpaced = f"The server does not change how often it samples ({type(fault).__name__})."
+        else:
+            self._unpaced = f"The server samples {refused} points as before." if refused else ""
 
     async def open(self) -> None:
         """Ask for every point; refused ones are told to the inbox and asked for again later."""
@@ -104,10 +115,14 @@ class Subscriptions:
     @property
     def patience_s(self) -> float:
         """Tell for how long nothing needs to be done here."""
+        if self._wanted != self._factor:
+            return 0.0
         return min([self._call_at, *(due.at for due in self._due.values())]) - anyio.current_time()
 
     async def tend(self) -> None:
-        """Ask again for the points whose time has come, and drop the items of nodes that are gone."""
+        """Ask again for points whose time has come, drop the items of nodes that are gone, and change the pace."""
+        if self._wanted != self._factor:
+            await self._repace()
         if self._call_at <= anyio.current_time():
             await self._call_roll()
         gone, self._inbox.gone = self._inbox.gone & self._items.keys(), set()
@@ -198,8 +213,8 @@ class Subscriptions:
         parameters = ua.CreateSubscriptionParameters()
         publishing_ms = self._rates.publishing_ms
         parameters.RequestedPublishingInterval = publishing_ms
-        parameters.RequestedMaxKeepAliveCount = max(1, int(KEEP_ALIVE_S * 1000 / publishing_ms))
-        parameters.RequestedLifetimeCount = int(_LIFETIME_S * 1000 / publishing_ms)
+        parameters.RequestedMaxKeepAliveCount = keep_alive_count(publishing_ms)
+        parameters.RequestedLifetimeCount = lifetime_count(publishing_ms)
         parameters.MaxNotificationsPerPublish = FLUSH_READINGS
         parameters.PublishingEnabled = True
         result = await self._session.create_subscription(parameters, self._inbox.deliver)
@@ -222,7 +237,7 @@ class Subscriptions:
             parameters = ua.CreateMonitoredItemsParameters()
             parameters.SubscriptionId = subscription
             parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-            parameters.ItemsToCreate = [_item(handle, self._nodes[handle], self._rates.sampling_ms) for handle in chunk]
+            parameters.ItemsToCreate = [_item(handle, self._nodes[handle], self._rates) for handle in chunk]
             try:
                 return list(await self._session.create_monitored_items(parameters) or ())
             except BadTooManyMonitoredItems as fault:
@@ -260,13 +275,10 @@ class Subscriptions:
             await self._session.delete_subscriptions(list(subscriptions))
 
 
-def _item(handle: int, node: ua.NodeId, sampling_ms: float) -> ua.MonitoredItemCreateRequest:
-    item = ua.MonitoredItemCreateRequest()
-    item.ItemToMonitor.NodeId = node
-    item.ItemToMonitor.AttributeId = AttributeIds.Value
-    item.MonitoringMode = ua.MonitoringMode.Reporting
-    item.RequestedParameters.ClientHandle = handle
-    item.RequestedParameters.SamplingInterval = sampling_ms
-    item.RequestedParameters.QueueSize = _QUEUE
-    item.RequestedParameters.DiscardOldest = True
-    return item
+def _item(handle: int, node: ua.NodeId, rates: Rates) -> ua.MonitoredItemCreateRequest:
+    asked = ua.MonitoredItemCreateRequest()
+    asked.ItemToMonitor.NodeId = node
+    asked.ItemToMonitor.AttributeId = AttributeIds.Value
+    asked.MonitoringMode = ua.MonitoringMode.Reporting
+    asked.RequestedParameters = item(handle, rates)
+    return asked

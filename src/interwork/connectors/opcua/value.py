@@ -133,6 +133,8 @@ def plain(value: object) -> float | str | None:
     """Give a value its plain form: a number, a text, or a text of what is neither."""
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, ua.ExtensionObject) and value.Body is None and not value.TypeId.Identifier:
+        return None
     for kind, form in _FORMS.items():
         if isinstance(value, kind):
             return form(value)

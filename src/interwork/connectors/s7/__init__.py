@@ -54,6 +54,7 @@ class S7Connector:
         self._slot = _small(self._endpoint, "slot", 1, 31)
         self._tags = parse_tags(options.get("tags"))
         self._interval_s = number_option(options, "interval_s", 1.0, low=0.01, high=86_400)
+        self._pace = 1.0
         self._timeout_s = number_option(options, "timeout_s", 3.0, low=0.05, high=8)
         self._client: AsyncClient | None = None
         self._identity: dict[str, str] = {}
@@ -118,7 +119,14 @@ class S7Connector:
     @property
     def remarks(self) -> list[str]:
         """Say what a person should know of this link."""
-        return ["S7 communication has no encryption: keep the controller on a network of its own."]
+        said = ["S7 communication has no encryption: keep the controller on a network of its own."]
+        if self._pace != 1:
+            said.append(f"It is polled every {self._interval_s * self._pace:g} s, {self._pace:g} times more slowly.")
+        return said
+
+    def slow(self, factor: float) -> None:
+        """Poll so many times more slowly."""
+        self._pace = factor
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Poll the points' tags and yield one batch per poll."""
@@ -138,7 +146,7 @@ class S7Connector:
                 await self._read_state(numbers[_STATE], builder)
             if len(builder):
                 yield builder.take()
-            due += self._interval_s
+            due += self._interval_s * self._pace
             if due < anyio.current_time():
                 self.counters["overruns"] += 1
                 due = anyio.current_time()

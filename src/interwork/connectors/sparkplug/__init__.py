@@ -45,8 +45,8 @@ GOOD_ASYNCHRONOUS = 0x002E_0000
 BAD_NOT_WRITABLE = 0x803B_0000
 _BIRTH_S = 12.0
 _SETTLE_S = 1.0
-_REBIRTH_EVERY_S = (5.0, 60.0)
-"""Shortest and longest time between two requests for a rebirth."""
+_REBIRTH_S, _REBIRTH_GROWTH = 5.0, 12.0
+"""Shortest time between two requests for a rebirth, and how many times that it grows to where nobody answers."""
 _TICK_S = 0.5
 _MOST_MALFORMED = 20
 _WRITE_S = 5.0
@@ -58,7 +58,7 @@ class SparkplugConnector:
     """Reads and commands `mqtt[s]://host:port/<group>/<edge>[/<device>]`."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
-        check_options(options, (*BROKER_OPTIONS, "host_id", "reorder_s"))
+        check_options(options, (*BROKER_OPTIONS, "host_id", "reorder_s", "birth_s", "rebirth_s"))
         self._broker = read_broker(endpoint, options)
         self._endpoint = self._broker.endpoint
         path = self._endpoint.path
@@ -71,6 +71,8 @@ class SparkplugConnector:
         self._state_topic = state_topic(check_id("host", host_id))
         self._name = re.sub(r"[^A-Za-z0-9-]", "-", host_id)[:40]
         self._reorder_s = number_option(options, "reorder_s", 2.0, low=0, high=60)
+        self._birth_s = number_option(options, "birth_s", _BIRTH_S, low=0.5, high=120)
+        self._rebirth_s = number_option(options, "rebirth_s", _REBIRTH_S, low=0.1, high=600)
         self._online_ms = 0
         self._asked_at, self._asks = float("-inf"), 0
         self._session = self._new_session()
@@ -104,7 +106,9 @@ class SparkplugConnector:
     @property
     def counters(self) -> dict[str, int]:
         """Count what went otherwise than it should, by reason."""
-        counted = self._counted | {"gaps": self._node.gaps, "unreadable": self._session.unreadable}
+        session = self._session
+        told = {"gaps": self._node.gaps, "unreadable": session.unreadable, "oversized": session.oversized}
+        counted = self._counted | told
         return {reason: count for reason, count in counted.items() if count}
 
     @property
@@ -113,7 +117,7 @@ class SparkplugConnector:
         refused = list(self._node.refused.items())
         said = [f"{name} is not read: {reason}." for name, reason in refused[:_MOST_REMARKS]]
         more = [f"{len(refused) - _MOST_REMARKS} more metrics are not read."] if len(refused) > _MOST_REMARKS else []
-        return [*self._broker.remarks, *said, *more]
+        return [*self._broker.remarks, *self._session.remarks, *said, *more]
 
     def _publish_state(self, *, is_online: bool, time_ms: int) -> None:
         content = encode_state(is_online=is_online, time_ms=time_ms)
@@ -207,7 +211,7 @@ class SparkplugConnector:
 
     async def _await_birth(self) -> None:
         """Wait in bounded time until births are there, asking for them."""
-        deadline = anyio.current_time() + _BIRTH_S
+        deadline = anyio.current_time() + self._birth_s
         while True:
             self._drain()
             if self._fault():
@@ -216,9 +220,9 @@ class SparkplugConnector:
                 return
             if anyio.current_time() >= deadline:
                 what = f"device {self._device} of {self._edge}" if self._device else self._edge
-                raise self._endpoint.unreachable(f"has no birth of {what} after {_BIRTH_S:g} s.", _NODE_REMEDY)
+                raise self._endpoint.unreachable(f"has no birth of {what} after {self._birth_s:g} s.", _NODE_REMEDY)
             self._ask_rebirth()
-            await self._session.wait(_TICK_S)
+            await self._session.wait(min(_TICK_S, self._rebirth_s / 8))
 
     def _drain(self) -> None:
         """Take messages of the inbox into the node's state until a batch is full."""
@@ -251,8 +255,8 @@ class SparkplugConnector:
 
     def _ask_rebirth(self) -> None:
         """Ask the edge node for its births, rarely enough that it is no storm (H7)."""
-        first_s, longest_s = _REBIRTH_EVERY_S
-        if anyio.current_time() < self._asked_at + min(first_s * 2 ** max(self._asks - 1, 0), longest_s):
+        wait_s = self._rebirth_s * min(2 ** max(self._asks - 1, 0), _REBIRTH_GROWTH)
+        if anyio.current_time() < self._asked_at + wait_s:
             return
         self._asked_at, self._asks = anyio.current_time(), min(self._asks + 1, 16)
         self._counted["rebirths"] += 1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from interwork.connectors.sparkplug.topics import NAMESPACE, check_id, decode_state, read_topic, state_topic, topic_of
-from interwork.connectors.sparkplug.values import BOOLEAN, UINT64, encoded
+from interwork.connectors.sparkplug.values import BOOLEAN, INT64, encoded
 from interwork.connectors.sparkplug.wire import BD_SEQ, REBIRTH, MalformedPayload, Send, decode, encode
 
 GOOD, STALE, BAD = 192, 500, 0
@@ -179,7 +179,7 @@ class EdgeNode:
         return [self._death(now_ms)] if was_online else []
 
     def _death(self, now_ms: int) -> Outgoing:
-        number = Send(name=BD_SEQ, datatype=UINT64, field="long_value", value=self._bd_seq)
+        number = Send(name=BD_SEQ, datatype=INT64, field="long_value", value=self._bd_seq)
         topic = topic_of(self.group, "NDEATH", self.edge)
         return Outgoing(topic, encode([number], time_ms=now_ms, seq=None), 1)
 
@@ -189,7 +189,7 @@ class EdgeNode:
         self.status.state = "online"
         self.status.births += 1
         node = [
-            Send(name=BD_SEQ, datatype=UINT64, field="long_value", value=self._bd_seq),
+            Send(name=BD_SEQ, datatype=INT64, field="long_value", value=self._bd_seq),
             Send(name=REBIRTH, datatype=BOOLEAN, field="boolean_value", value=False),
         ]
         alive = [name for name, device in self._devices.items() if device.is_alive]
@@ -204,6 +204,7 @@ class EdgeNode:
         for held in self._devices[name].metrics.values():
             held.sent_quality = held.reading.quality
             metrics.append(self._send(held, held.reading, now_ms, is_birth=True))
+        metrics.sort(key=lambda one: one.time_ms)  # in the order of their times (5.16)
         return self._message("DBIRTH", name, metrics, now_ms)
 
     def _send(

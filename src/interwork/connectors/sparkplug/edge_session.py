@@ -33,7 +33,7 @@ class EdgeSession:
         death = node.connect(self._broker.endpoint.text, now_ms())
         name = re.sub(r"[^A-Za-z0-9-]", "-", f"{node.group}-{node.edge}")[:40]
         will = Will(death.topic, death.content, 1, is_retained=False)
-        self._session = Session(self._broker, name=name, will=will, interrupt=self._heard)
+        self._session = Session(self._broker, name=name, will=will, interrupt=self._heard, leaves_with_will=True)
         try:
             await self._session.open(node.filters)
         except BaseException:

@@ -329,10 +329,10 @@ class HostView:
             builder.add(number, time_us, value, quality)
 
     def _device_death(self, message: _Message) -> None:
-        """Forget a device that is gone: the endpoint's own ends the link, another one's metrics go bad once."""
+        """Forget a device that is gone: its metrics are stale from its death on; the endpoint's ends the link."""
+        since_us = message.payload.time_us or message.received_us
         for known in self._forget(message.device):
-            if not self._device:
-                self._emit(known, message.received_us, None, BAD_NO_COMMUNICATION)
+            self._emit(known, since_us, None, BAD_NO_COMMUNICATION)
         if message.device == self._device:
             self.fault = "went offline (DDEATH)"
 

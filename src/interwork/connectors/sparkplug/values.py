@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from interwork.connectors import BAD_DECODING, BAD_OUT_OF_RANGE, BAD_TYPE
-from interwork.connectors.mqtt.wire import EXACT, LONGEST_TEXT, whole_reading
+from interwork.connectors.leaves import EXACT, LONGEST_TEXT, whole_reading
 from interwork.connectors.sparkplug.wire import Metric, stamp_us
 from interwork.core.clock import from_us, rfc3339
 from interwork.core.resource import BAD_NO_DATA

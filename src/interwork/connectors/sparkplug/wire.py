@@ -4,6 +4,7 @@ Field numbers and data type codes are those of the Sparkplug 3.0 specification, 
 from others' files. A payload that is none raises MalformedPayload; what its metrics say is for `values` to judge.
 """
 
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,8 @@ BD_SEQ = "bdSeq"
 MAX_PAYLOAD = 16 * 1024 * 1024
 """Most octets of one payload; a birth of 100,000 metrics takes some 6 MB."""
 
+_COMPRESSED = "SPBV1.0_COMPRESSED"
+"""What edge nodes on Eclipse Tahu say in `uuid` where `body` is the payload itself, compressed."""
 _LAST_MS = 253_402_300_799_000
 """The last millisecond of the year 9999; a later stamp is none."""
 _DEEPEST = 8
@@ -142,17 +145,39 @@ def decode(content: bytes) -> Payload:
     """Read a payload; raise MalformedPayload."""
     if len(content) > MAX_PAYLOAD:
         raise MalformedPayload(f"A Sparkplug payload has {len(content)} octets, more than {MAX_PAYLOAD}.")
+    message = outer = _parsed(content)
+    if outer.uuid == _COMPRESSED:
+        message = _parsed(_unpacked(outer.body))
+    seq = message.seq if message.HasField("seq") else outer.seq if outer.HasField("seq") else 256
+    return Payload(
+        seq=seq if seq < 256 else None,
+        time_us=stamp_us(message.timestamp),
+        octets=len(content),
+        sent=message.metrics,
+    )
+
+
+def _parsed(content: bytes) -> Any:  # noqa: ANN401 - protobuf makes the class at run time
     message = _PayloadMessage()
     try:
         message.ParseFromString(content)
     except (DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedPayload(f"A Sparkplug payload cannot be decoded: {str(fault)[:120]}.") from fault
-    return Payload(
-        seq=message.seq if message.HasField("seq") and message.seq < 256 else None,
-        time_us=stamp_us(message.timestamp),
-        octets=len(content),
-        sent=message.metrics,
-    )
+    return message
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Unpack the payload that a compressed one holds: deflate or gzip, told by its own head; never beyond the bound."""
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        content = unpacker.decompress(body, MAX_PAYLOAD)
+    except zlib.error as fault:
+        raise MalformedPayload(f"A compressed Sparkplug payload cannot be unpacked: {fault}.") from fault
+    if not unpacker.eof:
+        raise MalformedPayload(
+            f"A compressed Sparkplug payload is cut off, or unpacks to more than {MAX_PAYLOAD} octets."
+        )
+    return content
 
 
 def stamp_us(milliseconds: int) -> int:

@@ -12,7 +12,7 @@ from fmpy.model_description import ModelDescription
 
 from interwork.core.design import Port
 from interwork.core.errors import BadInput
-from interwork.design.models.runner import PORTS_MAX, Evaluate, main, number, outputs_of
+from interwork.design.models.runner import PORTS_MAX, Evaluate, Keep, main, number, outputs_of
 from interwork.design.models.running import Described, Task
 
 UNPACKED_BYTES = 256 * 2**20
@@ -75,12 +75,12 @@ def open_fmu(task: Task) -> Evaluate:
             raise BadInput(f"the FMU unpacks to {size >> 20} MiB; at most {UNPACKED_BYTES >> 20} are unpacked.")
     folder = fmpy.extract(io.BytesIO(task.content), unzipdir=str(Path("fmu").resolve()))
 
-    def evaluate(inputs: Mapping[str, float], step_s: float) -> dict[str, float]:
+    def evaluate(inputs: Mapping[str, float], step_s: float, keep: Keep | None) -> dict[str, float]:
         rows = fmpy.simulate_fmu(
             folder,
             validate=False,
             start_values=dict(inputs),
-            start_time=0.0,
+            start_time=task.start_s,
             stop_time=task.stop_s,
             output_interval=step_s,
             fmi_type="CoSimulation",
@@ -88,6 +88,8 @@ def open_fmu(task: Task) -> Evaluate:
             model_description=description,
         )
         last = rows[-1]
+        if keep:
+            keep(rows["time"].tolist(), {name: rows[name].tolist() for name in task.outputs})
         return outputs_of({name: last[name] for name in task.outputs}, task)
 
     return evaluate

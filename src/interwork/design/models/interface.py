@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from interwork.core.design import Port
+from interwork.core.design import Course, Port
 from interwork.core.errors import BadInput
 from interwork.core.ids import digest_of
 from interwork.core.units import convert, symbol
@@ -19,6 +19,14 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
 
     value: float
     unit: str = ""
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model in time is stepped; all 0 for a model without time."""
+
+    step_s: float = 0.0
+    stop_s: float = 0.0
+    start_s: float = 0.0
 
 
 def take_in(ports: Sequence[Port], given: Mapping[str, Quantity], *, of: str) -> dict[str, float]:
@@ -65,15 +73,19 @@ def said(port: Port) -> str:
     return f"{port.name} [{port.unit}{bounds}]"
 
 
-def canonical(model_digest: str, inputs: Sequence[Mapping[str, float]], step_s: float, stop_s: float) -> bytes:
+def canonical(model_digest: str, inputs: Sequence[Mapping[str, float]], steps: Steps) -> bytes:
     """Write what was asked of a model in the one way it is digested."""
-    asked = {"model": model_digest, "inputs": [dict(one) for one in inputs], "step_s": step_s, "stop_s": stop_s}
+    asked: dict[str, object] = {"model": model_digest, "inputs": [dict(one) for one in inputs]}
+    asked |= {"step_s": steps.step_s, "stop_s": steps.stop_s}
+    if steps.start_s:
+        asked["start_s"] = steps.start_s
     return msgspec.json.encode(asked, order="sorted")
 
 
-def result_digest(asked: bytes, outputs: Sequence[Mapping[str, float]]) -> str:
-    """Bind outputs to what was asked."""
-    return digest_of(asked + msgspec.json.encode([dict(one) for one in outputs], order="sorted"))
+def result_digest(asked: bytes, outputs: Sequence[Mapping[str, float]], courses: Sequence[Course] = ()) -> str:
+    """Bind outputs, and how they went, to what was asked."""
+    went = msgspec.json.encode(list(courses), order="sorted") if courses else b""
+    return digest_of(asked + msgspec.json.encode([dict(one) for one in outputs], order="sorted") + went)
 
 
 def convergence(

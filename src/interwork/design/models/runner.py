@@ -2,9 +2,9 @@
 
 Run as `python -m interwork.design.models.runner SECONDS` with a task (MessagePack) on standard input; the answer goes
 to standard output and whatever the model prints to standard error. It starts with an empty environment in a folder of
-its own and limits itself before it reads a byte. These limits keep the server well; they are no wall against hostile
-code, which is why a node runs only what somebody it trusts has signed. What a model raises ends the process; the last
-line of the trace is what its user reads.
+its own, limits itself and puts up its walls before it reads a byte; a wall the kernel refuses is told in the answer. A
+node runs only what somebody it trusts has signed all the same. What a model raises ends the process; the last line of
+the trace is what its user reads.
 """
 
 import ast
@@ -12,20 +12,23 @@ import math
 import os
 import runpy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from interwork.core.design import Port
+from interwork.core.design import Course, Port
 from interwork.core.errors import BadInput
+from interwork.design import walls
 from interwork.design.child import set_limits
 from interwork.design.models.running import Described, Outcome, Reply, Task
 
 PORTS_MAX = 500
-Evaluate = Callable[[Mapping[str, float], float], dict[str, float]]
-"""Given inputs and a step in seconds, gives the outputs."""
+Keep = Callable[[Sequence[float], Mapping[str, Sequence[float]]], None]
+"""Takes the moments of a run in seconds and what each output was at them."""
+Evaluate = Callable[[Mapping[str, float], float, Keep | None], dict[str, float]]
+"""Given inputs and a step in seconds, gives the outputs at the end; tells `Keep` how they went, where asked."""
 
 
 class _Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +88,7 @@ def open_python(task: Task) -> Evaluate:
     if not callable(function):
         raise BadInput("its `run` is no function.")
 
-    def evaluate(inputs: Mapping[str, float], _step_s: float) -> dict[str, float]:
+    def evaluate(inputs: Mapping[str, float], _step_s: float, _keep: Keep | None) -> dict[str, float]:
         gave = function(**inputs)
         if not isinstance(gave, Mapping):
             raise BadInput(f"it gave {type(gave).__name__}, not its outputs by name.")
@@ -106,6 +109,7 @@ def outputs_of(gave: Mapping[str, Any], task: Task) -> dict[str, float]:
 def main(arguments: list[str], describe: Callable[[bytes], Described], prepare: Callable[[Task], Evaluate]) -> int:
     """Take a task from standard input and answer on standard output."""
     set_limits(int(arguments[0]))
+    missing = walls.put_up(Path.cwd())
     answer_to = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -115,7 +119,7 @@ def main(arguments: list[str], describe: Callable[[bytes], Described], prepare: 
     except BadInput as refusal:
         reply = Reply(refusal=refusal.message, remedy=refusal.remedy)
     with os.fdopen(answer_to, "wb") as out:
-        out.write(msgspec.msgpack.encode(reply))
+        out.write(msgspec.msgpack.encode(msgspec.structs.replace(reply, missing=missing)))
     return 0
 
 
@@ -123,9 +127,33 @@ def _work(task: Task, describe: Callable[[bytes], Described], prepare: Callable[
     if task.act == "describe":
         return Reply(described=describe(task.content))
     evaluate = prepare(task)
-    outputs = tuple(evaluate(point, task.step_s) for point in task.points)
-    finer = {index: evaluate(task.points[index], task.step_s / 2) for index in task.checked}
-    return Reply(outcome=Outcome(outputs=outputs, finer=finer))
+    courses: list[Course] = []
+
+    def keep(times_s: Sequence[float], values: Mapping[str, Sequence[float]]) -> None:
+        courses.append(thinned(len(courses), times_s, values, task.samples))
+
+    outputs = tuple(
+        evaluate(point, task.step_s, keep if number < task.followed else None)
+        for number, point in enumerate(task.points)
+    )
+    finer = {index: evaluate(task.points[index], task.step_s / 2, None) for index in task.checked}
+    return Reply(outcome=Outcome(outputs=outputs, courses=tuple(courses), finer=finer))
+
+
+def thinned(point: int, times_s: Sequence[float], values: Mapping[str, Sequence[float]], most: int) -> Course:
+    """Keep each so-many-th moment and the last, so that at most about `most` stand in the record."""
+    every = max(1, -(-len(times_s) // max(2, most)))
+    last = len(times_s) - 1
+    kept = [*range(0, last, every), last]
+    for name, row in values.items():
+        if not all(math.isfinite(row[at]) for at in kept):
+            raise BadInput(f"its {name} is not finite all the way.", remedy="Take a smaller step, or other inputs.")
+    return Course(
+        point=point,
+        times_s=tuple(float(times_s[at]) for at in kept),
+        values={name: tuple(float(row[at]) for at in kept) for name, row in values.items()},
+        every=every,
+    )
 
 
 if __name__ == "__main__":

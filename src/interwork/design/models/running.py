@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
-from interwork.core.design import Model, Port
+from interwork.core.design import Course, Model, Port
 from interwork.core.errors import BadInput, LimitReached
 from interwork.design import child
+from interwork.design.models.interface import Steps
 
 log = structlog.get_logger()
 
@@ -18,6 +19,11 @@ ANSWER_BYTES = 2 * 2**20
 FILE_BYTES = 64 * 2**20
 """The largest model file."""
 STEPS_MAX = 1_000_000
+FOLLOWED_MAX = 8
+"""Points of a sweep whose course in time is kept."""
+SAMPLES_MAX = 1_000
+KEPT_MAX = 20_000
+"""Values of all courses of a run together: they stand in its record."""
 CHECKED_MAX = 12
 """Points of a sweep that are run again at half the step."""
 RUNNERS = {"fmu": "interwork.design.models.fmi", "python": "interwork.design.models.runner"}
@@ -33,13 +39,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     step_s: float = 0.0
     stop_s: float = 0.0
     text: str = ""
-
-
-class Steps(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model in time is stepped; both 0 for a model without time."""
-
-    step_s: float = 0.0
-    stop_s: float = 0.0
+    missing: dict[str, str] = {}
+    """Walls that did not stand around the process that read it, and why."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +54,23 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     step_s: float = 0.0
     stop_s: float = 0.0
+    start_s: float = 0.0
     checked: tuple[int, ...] = ()
     """Points that are run again at half the step."""
+    followed: int = 0
+    """How many of the first points are followed in time."""
+    samples: int = 0
+    """How many moments of each are kept at most."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a run: outputs per point, and those of the checked points at half the step."""
 
     outputs: tuple[dict[str, float], ...] = ()
+    courses: tuple[Course, ...] = ()
     finer: dict[int, dict[str, float]] = {}
+    missing: dict[str, str] = {}
+    """Walls that did not stand around the process that ran it, and why."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +80,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     refusal: str = ""
     remedy: str = ""
+    missing: dict[str, str] = {}
 
 
 def kind_of(content: bytes, file_name: str) -> str:
@@ -89,7 +99,7 @@ async def describe(content: bytes, kind: str, name: str, *, seconds: float = SEC
     reply = await _ask(Task(act="describe", kind=kind, content=content), name, seconds)
     if reply.described is None:
         raise BadInput(f"«{name}» gave no description of itself.")
-    return reply.described
+    return msgspec.structs.replace(reply.described, missing=reply.missing)
 
 
 async def run(
@@ -97,6 +107,7 @@ async def run(
 ) -> Outcome:
     """Run a model at every point, and some of them at half the step; LimitReached where it does not end in time."""
     _check(steps, model.name)
+    followed = min(len(points), FOLLOWED_MAX) if steps.step_s else 0
     some = sorted({round(k * (len(points) - 1) / max(1, CHECKED_MAX - 1)) for k in range(CHECKED_MAX)})
     task = Task(
         act="run",
@@ -106,23 +117,27 @@ async def run(
         outputs=tuple(port.name for port in model.outputs),
         step_s=steps.step_s,
         stop_s=steps.stop_s,
+        start_s=steps.start_s,
+        followed=followed,
+        samples=min(SAMPLES_MAX, KEPT_MAX // max(1, followed * len(model.outputs))),
         checked=tuple(one for one in some if one < len(points)) if steps.step_s else (),
     )
     reply = await _ask(task, model.name, seconds)
     if reply.outcome is None or len(reply.outcome.outputs) != len(points):
         raise BadInput(f"«{model.name}» gave no result.")
-    return reply.outcome
+    return msgspec.structs.replace(reply.outcome, missing=reply.missing)
 
 
 def _check(steps: Steps, name: str) -> None:
     if steps == Steps():
         return
-    if not (math.isfinite(steps.step_s) and math.isfinite(steps.stop_s) and 0 < steps.step_s <= steps.stop_s):
+    span = steps.stop_s - steps.start_s
+    if not (all(map(math.isfinite, (steps.step_s, span))) and steps.start_s >= 0 and 0 < steps.step_s <= span):
         raise BadInput(
-            f"«{name}» cannot go to {steps.stop_s:g} s in steps of {steps.step_s:g} s.",
-            remedy="Give a step above 0 and an end not before it.",
+            f"«{name}» cannot go from {steps.start_s:g} to {steps.stop_s:g} s in steps of {steps.step_s:g} s.",
+            remedy="Give a step above 0, a start from 0, and an end at least one step after it.",
         )
-    if steps.stop_s / steps.step_s > STEPS_MAX:
+    if span / steps.step_s > STEPS_MAX:
         raise BadInput(f"That is over {STEPS_MAX:,} steps.", remedy="Take a longer step or an earlier end.")
 
 
@@ -158,6 +173,8 @@ def _understand(said: child.Said, name: str) -> Reply:
         reply = msgspec.msgpack.decode(said.answer, type=Reply)
     except msgspec.MsgspecError as fault:
         raise BadInput(f"«{name}» gave no whole answer.") from fault
+    if reply.missing:
+        log.warning("model.unwalled", model=name, missing=reply.missing)
     if reply.refusal:
         raise BadInput(f"«{name}»: {reply.refusal}", remedy=reply.remedy)
     return reply

@@ -21,6 +21,7 @@ from interwork.connectors.opcua.space.describe import (
     Described,
     built_in,
     describe,
+    is_abstract_number,
     is_execution,
     read_types,
 )
@@ -67,7 +68,9 @@ async def browse_signals(walk: Walk, root: ua.NodeId, namespaces: Sequence[str],
     found = []
     for variable, name, value, data_type, said in zip(variables, names, values, types, described, strict=True):
         is_text = _is_text(value, data_type, said)
-        if is_text is not None:
+        if is_text is None:
+            walk.passed_over.append(variable.path)
+        else:
             found.append(_found(variable, name, said, is_text=is_text, namespaces=namespaces))
     return found
 
@@ -146,6 +149,8 @@ def _is_text(value: ua.DataValue, data_type: ua.NodeId | None, said: Described) 
         kind = built_in(data_type)
         if kind is None and said.words:
             return True
+        if is_abstract_number(data_type):
+            return False
     if kind in TEXT_TYPES:
         return True
     return bool(said.words) if kind in _NUMBER_TYPES else None

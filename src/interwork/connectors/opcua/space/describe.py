@@ -9,7 +9,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from interwork.connectors.naming import meaning_of, unece_code, unit_code
 from interwork.connectors.opcua.inbox import Wording
 from interwork.connectors.opcua.limits import read_attribute
-from interwork.connectors.opcua.space.references import HIERARCHICAL, Walk
+from interwork.connectors.opcua.space.references import HAS_SUBTYPE, HIERARCHICAL, Walk, node_id
 from interwork.core.resource import Meaning
 
 Properties = Mapping[str, ua.NodeId]
@@ -19,6 +19,13 @@ _STATE_MACHINES = frozenset({"MachineryItemState"})
 """State machines whose CurrentState tells what a machine does (OPC 40001-1, 12)."""
 _BUILT_IN = 25
 """The last built-in type's id (Part 6, 5.1.2); beyond are enumerations, structures and their like."""
+_DERIVED = {288: 7, 289: 7, 290: 11, 294: 13, 295: 12}
+"""Types of namespace 0 that only narrow a built-in one (Part 3, 8): IntegerId, Counter, Duration, UtcTime, LocaleId."""
+_ABSTRACT = frozenset(ua.NodeId(ua.Int32(one)) for one in (26, 27, 28))
+"""Number, Integer and UInteger: which of them a value is only the value itself says."""
+_DURATION = ua.NodeId(ua.Int32(290))
+"""A time span in milliseconds (Part 3, 8.13)."""
+_ENUMERATION = ua.NodeId(ua.Int32(29))
 TEXT_TYPES = frozenset({12, 13, 21})
 """String, DateTime, LocalizedText."""
 
@@ -39,7 +46,7 @@ async def describe(
     values = await _read(walk, properties, ("EngineeringUnits", "EURange", *_WORD_PROPERTIES))
     return [
         Described(
-            unit=_unit(found.get("EngineeringUnits")),
+            unit=_unit(found.get("EngineeringUnits")) or ("{ms}" if data_type == _DURATION else ""),
             words=_words(found) or (of_types.get(data_type, {}) if data_type is not None else {}),
             range=_range(found.get("EURange")),
         )
@@ -58,7 +65,13 @@ def built_in(data_type: ua.NodeId | None) -> int | None:
     """Tell the built-in type's id of a data type; None where it is another."""
     if data_type is None or data_type.NamespaceIndex != 0 or not isinstance(data_type.Identifier, int):
         return None
-    return data_type.Identifier if data_type.Identifier <= _BUILT_IN else None
+    identifier = _DERIVED.get(data_type.Identifier, data_type.Identifier)
+    return identifier if identifier <= _BUILT_IN else None
+
+
+def is_abstract_number(data_type: ua.NodeId | None) -> bool:
+    """Tell whether a data type says only that its values are numbers."""
+    return data_type in _ABSTRACT
 
 
 async def wording(walk: Walk, nodes: Mapping[int, ua.NodeId]) -> Wording:
@@ -108,7 +121,26 @@ _WORD_PROPERTIES = ("EnumStrings", "EnumValues", "TrueState", "FalseState")
 async def _words_of_types(walk: Walk, data_types: Sequence[ua.NodeId | None]) -> dict[ua.NodeId, dict[int, str]]:
     odd = list({one: None for one in data_types if one is not None and built_in(one) is None})
     values = await _read(walk, await walk.properties(odd), _WORD_PROPERTIES)
-    return {data_type: _words(found) for data_type, found in zip(odd, values, strict=True)}
+    known = {data_type: _words(found) for data_type, found in zip(odd, values, strict=True)}
+    wordless = [data_type for data_type, words in known.items() if not words]
+    return known | await _defined_words(walk, wordless)
+
+
+async def _defined_words(walk: Walk, data_types: Sequence[ua.NodeId]) -> dict[ua.NodeId, dict[int, str]]:
+    """Read the words of enumerations that have them in their DataTypeDefinition alone (Part 3, 8.50).
+
+    Sets of options are defined in the same form, but by their bits, so only a subtype of Enumeration counts.
+    """
+    above = await walk.children(data_types, HAS_SUBTYPE, ua.BrowseDirection.Inverse, ua.NodeClass.DataType)
+    kinds = [one for one, page in zip(data_types, above, strict=True) if _ENUMERATION in map(node_id, page)]
+    limit = walk.limits.nodes_per_read
+    values = await read_attribute(walk.session, kinds, AttributeIds.DataTypeDefinition, limit) if kinds else []
+    found = [value.Value.Value if value.Value is not None else None for value in values]
+    return {
+        kind: _words({"EnumValues": list(one.Fields or ())})
+        for kind, one in zip(kinds, found, strict=True)
+        if isinstance(one, ua.EnumDefinition)
+    }
 
 
 async def _read(walk: Walk, properties: Sequence[Properties], wanted: Sequence[str]) -> list[dict[str, object]]:
@@ -130,7 +162,8 @@ def _words(found: Mapping[str, object]) -> dict[int, str]:
     if isinstance(strings, list):
         return {at: _text(one) for at, one in enumerate(strings) if _text(one)}
     if isinstance(values, list):
-        return {int(one.Value): _text(one.DisplayName) for one in values if isinstance(one, ua.EnumValueType)}
+        listed = [one for one in values if isinstance(one, ua.EnumValueType)]
+        return {int(one.Value): _text(one.DisplayName) or str(getattr(one, "Name", None) or "") for one in listed}
     states = {1: found.get("TrueState"), 0: found.get("FalseState")}
     return {at: _text(one) for at, one in states.items() if _text(one)}
 

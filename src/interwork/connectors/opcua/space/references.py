@@ -23,6 +23,7 @@ _EMPTY_PAGES = 3
 _BAD_CONTINUATION = 0x804A_0000
 _BAD_NO_CONTINUATION = 0x804B_0000
 HIERARCHICAL = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences))
+HAS_SUBTYPE = ua.NodeId(ua.Int32(ObjectIds.HasSubtype))
 HAS_PROPERTY = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
 
 References = list[ua.ReferenceDescription]
@@ -38,19 +39,22 @@ class Walk(msgspec.Struct, kw_only=True):
     met: int = 0
     refused: dict[str, str] = {}
     """Node to why the server does not let it be browsed."""
+    passed_over: list[str] = []
+    """Paths of variables that are not proposed: arrays, structures, octets."""
 
     async def children(
         self,
         nodes: Sequence[ua.NodeId],
         kind: ua.NodeId = HIERARCHICAL,
         direction: ua.BrowseDirection = ua.BrowseDirection.Forward,
+        classes: int = ua.NodeClass.Object | ua.NodeClass.Variable,
     ) -> list[References]:
         """Browse nodes; a node the server refuses has no references and is noted."""
 
         async def browse(chunk: Sequence[ua.NodeId]) -> list[ua.BrowseResult]:
             parameters = ua.BrowseParameters()
             parameters.RequestedMaxReferencesPerNode = max(20, _REFERENCES_PER_ANSWER // len(chunk))
-            parameters.NodesToBrowse = [_description(node, kind, direction) for node in chunk]
+            parameters.NodesToBrowse = [_description(node, kind, direction, classes) for node in chunk]
             began = anyio.current_time()
             results = list(await self.session.browse(parameters) or ())
             await anyio.sleep(min(anyio.current_time() - began, _LONGEST_PAUSE_S))
@@ -113,13 +117,13 @@ def node_id(reference: ua.ReferenceDescription) -> ua.NodeId:
     return ua.NodeId(target.Identifier, target.NamespaceIndex, target.NodeIdType)
 
 
-def _description(node: ua.NodeId, kind: ua.NodeId, direction: ua.BrowseDirection) -> ua.BrowseDescription:
+def _description(node: ua.NodeId, kind: ua.NodeId, direction: ua.BrowseDirection, classes: int) -> ua.BrowseDescription:
     description = ua.BrowseDescription()
     description.NodeId = node
     description.BrowseDirection = direction
     description.ReferenceTypeId = kind
     description.IncludeSubtypes = True
-    description.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
+    description.NodeClassMask = classes
     description.ResultMask = (
         ua.BrowseResultMask.ReferenceTypeId | ua.BrowseResultMask.NodeClass | ua.BrowseResultMask.BrowseName
     )

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interwork.connectors import BAD_TYPE
-from interwork.connectors.mqtt.broker import read_broker
-from interwork.connectors.mqtt.wire import (
+from interwork.connectors.leaves import (
     DEEPEST,
     MISSING,
     MOST_ELEMENTS,
@@ -155,33 +154,3 @@ def test_a_pointer_to_nothing_is_missing():
 def test_options_of_time_that_are_none_are_bad_input(rule):
     with pytest.raises(BadInput):
         time_rule(*rule)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "options"),
-    [
-        ("http://h/x", {}),
-        ("mqtt://h/x", {"ca_file": "/x"}),
-        ("mqtt://h/x", {"mqtt_version": "4"}),
-        ("mqtt://h/x", {"keep_alive_s": 0}),
-        ("mqtts://u:p@h/x", {}),
-    ],
-)
-def test_a_broker_that_cannot_be_is_bad_input(endpoint, options):
-    with pytest.raises(BadInput):
-        read_broker(endpoint, options)
-
-
-def test_a_brokers_ports_are_the_registered_ones_and_its_password_is_not_shown():
-    """machines 39: no secret in a representation."""
-    broker = read_broker("mqtts://h/x", {"username": "u", "password": "hush"})
-    assert (broker.endpoint.port, broker.is_tls) == (8883, True)
-    assert "hush" not in repr(broker)
-    assert read_broker("mqtt+json://h/x", {}).endpoint.port == 1883
-
-
-def test_tls_files_that_cannot_be_used_are_bad_input(tmp_path):
-    (tmp_path / "ca.pem").write_text("nothing")
-    for path in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
-        with pytest.raises(BadInput, match=path.name):
-            read_broker("mqtts://h/x", {"ca_file": str(path)}).tls()
