@@ -227,7 +227,7 @@ async def test_a_node_that_ends_before_the_log_answers_sends_again_and_the_lake_
     scale = world.scale("again")
     node = await node_of(tmp_path / "node", scale)
     message = logging.cut(batch_at(0), 1)[0]
-    node._held.keep(message)
+    node._held.keep([message])
     await node._log.publish(message)  # the node ends before it notes the sequence
     await node.close()
     node = await node_of(tmp_path / "node", scale)

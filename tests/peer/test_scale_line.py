@@ -9,9 +9,11 @@ from scale_world import World, node_of, place_of, running, sink_of, until
 
 from interwork.core.errors import Conflict, Refused
 from interwork.core.resource import BatchBuilder
+from interwork.core.settings import Limits
 from interwork.stream import Historian
+from interwork.stream.origin import Origin
 from interwork.stream.scale import Scaled
-from interwork.stream.scale.checking import examine
+from interwork.stream.scale.checking import addresses, examine
 from interwork.stream.scale.moving import move
 
 HOUR = 3_600_000_000
@@ -108,6 +110,75 @@ async def same_answers(local, shared):
             break
         seen += len(found)
     assert seen == len(await local.readings(signals, BASE, end))
+
+
+async def test_rules_of_single_signals_and_a_legal_hold_are_kept_in_the_shared_lake(world, tmp_path):
+    """streams 18: a time and a quota of its own, a hold that outlives both; roll-ups stay and the store is freed."""
+    scale = world.scale("kept", partitions=2)
+    node, at = await node_of(tmp_path / "node", scale), [BASE]
+    clock, limits = lambda: datetime.fromtimestamp(at[0] / 1e6, UTC), Limits(retention_days=2 / 24)
+    sinks = [sink_of(tmp_path / str(part), scale, [part], clock=clock, limits=limits) for part in (0, 1)]
+    async with running(*sinks):
+        for one in day():
+            await node.append(one)
+        await until(lambda: has_all(node))
+        await node.retain([1], keep_days=5 / 24)
+        await node.retain([6], hold=True)
+        await node.retain([6], keep_days=1 / 24)
+        await node.retain([2], quota_bytes=1.0)
+        at[0] = BASE + 6 * HOUR + 120 * SECOND
+        for sink in sinks:
+            await sink.settle()
+        at[0] += HOUR
+        for sink in sinks:
+            await sink.settle()
+        found = {signal: await hours_of(node, signal) for signal in (1, 2, 3, 6)}
+        assert found == {1: [2, 3, 4, 5], 2: [], 3: [5], 6: [0, 1, 2, 3, 4, 5]}
+        assert sum((await node.trend(1, BASE, BASE + 6 * HOUR, points=6)).count) == 360
+        await node.retain([6], hold=False)
+        await sinks[0].settle()
+        assert await hours_of(node, 6) == [5]
+        for sink in sinks:
+            await sink.settle()
+        found = await anyio.to_thread.run_sync(addresses, tmp_path / "look", place_of(scale))
+        assert len(found) == len({one for one in found if one.startswith("s3://") and one.endswith(".parquet")}) > 0
+    reader = await Scaled.reach(tmp_path / "reader", place_of(scale), None)
+    with pytest.raises(Refused, match="changes nothing"):
+        await reader.retain([6], hold=False)
+    for one in (node, reader):
+        await one.close()
+
+
+async def hours_of(node, signal):
+    await node._look()
+    found = await node.readings([signal], BASE, BASE + 9 * HOUR)
+    return sorted({(time_us - BASE) // HOUR for time_us in found.time_us})
+
+
+async def test_a_batch_sent_again_after_a_start_is_in_the_lake_once_and_its_sender_is_told(world, tmp_path):
+    """streams 12: by its origin, whether the log had it, the lake had it, or nobody yet."""
+    scale = world.scale("origin", partitions=2)
+    node, origin = await node_of(tmp_path / "node", scale), Origin("spool:x:C1", 3)
+    sent = batch((1, BASE, 1.0), (2, BASE, 2.0))
+    await node.append(sent, origin)
+    assert await node.taken() == {"spool:x:C1": 3}
+    (tmp_path / "node" / "held" / "taken.json").unlink()  # as if it had ended before it noted that
+    await node.close()
+    node = await node_of(tmp_path / "node", scale)
+    async with running(sink_of(tmp_path / "sink", scale)):
+        await until(lambda: has_rows(node, 2))
+        await node.append(sent, origin)
+        await node.append(sent, origin)
+        assert (await node._log.standing()).last <= 2
+        node._held.unlisted()
+        await until(lambda: has_all(node))
+    assert (await node.usage()).rows == 2
+    await node.close()
+
+
+async def has_rows(node, count):
+    await node.confirm()
+    return (await node.usage()).rows == count
 
 
 async def test_a_reader_takes_no_readings_and_says_so(world, tmp_path):

@@ -142,10 +142,10 @@ async def test_a_historian_that_is_away_stops_no_machine_and_everything_arrives_
     append = shop.historian.append
     is_full = True
 
-    async def appended(batch):
+    async def appended(batch, *origin):
         if is_full:
             raise Unusable("No space is left.", remedy="Free some.")
-        return await append(batch)
+        return await append(batch, *origin)
 
     began = now()
     monkeypatch.setattr(shop.historian, "append", appended)

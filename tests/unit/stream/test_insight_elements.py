@@ -23,7 +23,7 @@ from interwork.stream.insight import (
     worked,
 )
 from interwork.stream.insight.calendar import check
-from interwork.stream.insight.elements import nee, teep
+from interwork.stream.insight.elements import effectiveness, nee, teep
 
 S = 1_000_000
 NIGHT = ShiftCalendar(
@@ -137,6 +137,28 @@ def test_what_was_never_planned_or_metered_has_no_figure_instead_of_0():
     assert {one.name: one.value for one in found if one.name in ("oee", "availability", "energy-per-part")} == {
         "oee": None, "availability": None, "energy-per-part": None
     }  # fmt: skip
+
+
+def test_a_figure_without_a_value_says_why():
+    found = {one.name: one for one in figures_of(time_elements(DAY, []), Uses(), (0, at(1000)), "m")}
+    assert (found["oee"].remark, found["availability"].remark) == ("no-planned-time", "no-planned-time")
+    assert (found["energy-per-part"].remark, found["material-yield"].remark) == ("not-metered", "no-parts")
+    good = [one for one in DAY if one.state not in ("FAULT", "ABORTED")]
+    made = with_quantities(time_elements(good, [(0, at(1000))]), planned_item_s=0, produced=60, good=0, judged=0)
+    found = {one.name: one for one in figures_of(made, Uses(energy_kwh=1.0), (0, at(1000)), "m")}
+    assert (found["mttr"].value, found["mttr"].remark) == (None, "no-failure")
+    assert (found["mtbf"].value, found["mtbf"].remark) == (made.apt_s, "no-failure-yet")
+    assert (found["effectiveness"].remark, found["oee"].remark) == ("no-cycle-time", "no-cycle-time")
+    assert found["quality-ratio"].remark == "none-inspected"
+
+
+def test_production_of_items_nobody_planned_a_time_for_is_no_speed_loss():
+    timed = with_quantities(time_elements(DAY, [(0, at(1000))]), planned_item_s=1, produced=60, good=60)
+    untimed = with_quantities(time_elements(DAY, [(0, at(1000))]), planned_item_s=0, produced=60, good=60)
+    losses = {one.name: one.seconds for one in loss_tree(added([timed, untimed]))}
+    assert losses["no-cycle-time"] == untimed.apt_s
+    assert losses["speed-loss"] == pytest.approx(timed.apt_s - timed.ideal_s)
+    assert effectiveness(added([timed, untimed])) == pytest.approx(effectiveness(timed))
 
 
 def hours_of(calendar, day):

@@ -1,5 +1,6 @@
 """What a node keeps for the lake, cuts for the log and says of its addresses: all without a server."""
 
+import os
 from dataclasses import replace
 
 import msgspec
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.core.errors import BadInput, LimitReached
+from interwork.core.errors import BadInput, DiskFull, LimitReached
 from interwork.core.resource import BatchBuilder
 from interwork.core.settings import Scale
 from interwork.stream import decode_batch
 from interwork.stream.historian.lake import File, Sealed
+from interwork.stream.origin import Origin
 from interwork.stream.scale import Log, Place
 from interwork.stream.scale.held import Held
 from interwork.stream.scale.log import Message, cut
@@ -29,9 +31,9 @@ def message(name, part=0, size=10):
 def test_what_was_not_acknowledged_is_found_again_after_a_start_and_what_was_is_not_sent_again(tmp_path):
     held = Held(tmp_path, 1000)
     for name in ("a", "b", "c"):
-        held.keep(message(name))
+        held.keep([message(name)])
     held.acknowledge("a", 7)
-    held.give_back("c")
+    held.give_back(["c"])
     (tmp_path / "torn.part").write_bytes(b"half")
     again = Held(tmp_path, 1000)
     assert [one.id for one in again.unsent(())] == ["b"]
@@ -42,7 +44,7 @@ def test_what_was_not_acknowledged_is_found_again_after_a_start_and_what_was_is_
 def test_a_message_stays_until_the_lake_is_past_it_in_its_own_partition(tmp_path):
     held = Held(tmp_path, 1000)
     for name, part, sequence in (("a", 0, 3), ("b", 1, 4), ("c", 0, 9)):
-        held.keep(message(name, part))
+        held.keep([message(name, part)])
         held.acknowledge(name, sequence)
     assert held.release({0: 5, 1: 3}) == 1
     assert [one.id for one in held.lost(last=3, known=8)] == ["b"]
@@ -53,11 +55,64 @@ def test_a_message_stays_until_the_lake_is_past_it_in_its_own_partition(tmp_path
 def test_an_edge_that_is_full_refuses_and_names_the_setting(tmp_path):
     held = Held(tmp_path, 25)
     for name in ("a", "b"):
-        held.keep(message(name))
+        held.keep([message(name)])
     with pytest.raises(LimitReached, match="spool_mb"):
-        held.keep(message("c"))
-    held.give_back("a")
-    held.keep(message("c"))
+        held.keep([message("c")])
+    held.give_back(["a"])
+    held.keep([message("c")])
+
+
+def test_messages_are_on_the_disk_with_their_folder_before_they_are_published(tmp_path, monkeypatch):
+    """streams 4: what is kept at the edge survives a power cut: each file is synced, then renamed, then the folder."""
+    done = []
+    for name in ("fsync", "rename"):
+        act = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *words, act=act, name=name: (done.append((name, words)), act(*words))[1])
+    Held(tmp_path, 1000).keep([message("a"), message("b", 1)])
+    assert [name for name, _ in done] == ["fsync", "fsync", "rename", "rename", "fsync"]
+
+
+def test_a_disk_that_is_full_keeps_none_of_the_messages_of_an_append(tmp_path, monkeypatch):
+    """streams 5: all or none, so that the caller may send all of them again."""
+    held, count = Held(tmp_path, 1000), 0
+
+    def full(_handle):
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(DiskFull, match="No space left"):
+            held.keep([message("a"), message("b", 1)])
+    assert (len(held), held.bytes, list(tmp_path.iterdir())) == (0, 0, [])
+    held.keep([message("a")])
+    assert len(Held(tmp_path, 1000)) == 1
+
+
+def test_what_a_sender_was_told_is_kept_and_its_messages_have_the_same_ids_each_time(tmp_path):
+    """streams 12: a batch that is sent again has the ids it had, and is known once all of it was acknowledged."""
+    builder = BatchBuilder()
+    for signal in range(4):
+        builder.add(signal, 1, 1.0)
+    batch, origin = builder.take(), Origin("spool:a:C2", 7)
+    ids = [[one.id for one in cut(batch, 2, origin)] for _ in range(2)]
+    assert (ids[0], len({*ids[0], *(one.id for one in cut(batch, 2))})) == (ids[1], 4)
+    held = Held(tmp_path, 9000)
+    held.keep(cut(batch, 2, origin))
+    for number, name in enumerate(ids[0], start=5):
+        held.acknowledge(name, number)
+    again = Held(tmp_path, 9000)
+    assert again.release({0: 99, 1: 99}, again.found) == 0
+    again.keep(cut(batch, 2, origin))
+    assert [again.sequence_of(name) for name in ids[0]] == [5, 6]
+    again.note(origin)
+    again.unlisted()
+    assert again.release({0: 99, 1: 99}, again.found) == 2
+    known = Held(tmp_path, 1000).taken
+    assert [Origin("spool:a:C2", number).is_in(known) for number in (6, 7, 8)] == [True, True, False]
+    assert not Origin("spool:b:C2", 1).is_in(known)
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))

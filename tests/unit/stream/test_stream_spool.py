@@ -37,7 +37,8 @@ class Sink:
     def __init__(self):
         self.taken, self.heard, self.is_away = {}, [], False
 
-    async def __call__(self, sequence, what):
+    async def __call__(self, origin, what):
+        sequence = origin.number
         if self.is_away:
             raise MachineUnreachable("The sink is away.")
         self.heard.append(sequence)
@@ -70,8 +71,8 @@ async def test_a_sink_that_goes_away_hears_the_rest_when_it_is_back_also_after_a
         for first in range(0, 40, 10):
             await held.append(numbered(first), C2)
 
-        async def twice(sequence, what):
-            await sink(sequence, what)
+        async def twice(origin, what):
+            await sink(origin, what)
             sink.is_away = len(sink.heard) == 2
 
         with pytest.raises(MachineUnreachable):
@@ -148,7 +149,7 @@ async def test_the_reserve_of_the_disk_is_never_touched(tmp_path, monkeypatch):
 async def test_texts_and_compression_come_back_as_they_were(tmp_path):
     found = []
 
-    async def sink(_sequence, what):
+    async def sink(_origin, what):
         found.append(what)
 
     mixed = batch((1, 5, "ACTIVE"), (2, 6, 1.5), (3, 7, None, 0x80310000))
@@ -224,7 +225,115 @@ async def test_a_kill_while_writing_loses_at_most_a_second_and_corrupts_nothing(
     assert all(sink.taken[sequence][0] == float(first) for sequence, first in said.items())
 
 
-async def half(sink, total, sequence, what):
-    await sink(sequence, what)
+async def half(sink, total, origin, what):
+    await sink(origin, what)
     if len(sink.taken) > total // 2:
         raise MachineUnreachable("Away after it took this one: it will hear it again.")
+
+
+async def gone(held):
+    told = []
+
+    async def tell(losses):
+        told.extend(losses)
+
+    await held.take_losses(tell)
+    return told
+
+
+async def test_what_a_sink_had_taken_before_a_crash_is_not_sent_again_and_its_numbers_are_not_given_again(tmp_path):
+    """streams 1: the spool was not told, the sink knows; a power failure may take the record and the note too."""
+    taken, sink = {}, Sink()
+    async with Spool.open(tmp_path) as held:
+        await held.append(numbered(0), C2)
+        await held.append(numbered(10), C2)
+
+        async def crash(origin, what):
+            await sink(origin, what)
+            taken[origin.source] = origin.number
+            raise MachineUnreachable("The node ends here.")
+
+        with pytest.raises(MachineUnreachable):
+            await held.drain(crash)
+    async with Spool.open(tmp_path) as held:
+        assert await held.settle({**taken, "spool:another:C2": 99}) == 10
+        await held.drain(sink)
+    assert sink.heard == [1, 2]
+    async with Spool.open(tmp_path) as held:
+        await held.settle(dict.fromkeys(taken, 40))
+        assert await held.append(numbered(0), C2) == 41
+
+
+async def test_a_state_that_is_spoilt_is_laid_aside_and_what_waits_is_sent_under_another_name(tmp_path):
+    sources = []
+
+    async def sink(origin, _what):
+        sources.append(origin.source)
+        if len(sources) == 1:
+            raise MachineUnreachable("Away.")
+
+    async with Spool.open(tmp_path) as held:
+        await held.append(numbered(0), C1)
+        with pytest.raises(MachineUnreachable):
+            await held.drain(sink)
+    (tmp_path / spool.STATE).write_bytes(bytes(90))
+    async with Spool.open(tmp_path) as held:
+        assert await held.drain(sink) == 10
+    assert (len(set(sources)), (tmp_path / "state.damaged").exists()) == (2, True)
+
+
+async def test_a_record_torn_by_a_crash_is_counted_as_lost(tmp_path):
+    async with Spool.open(tmp_path) as held:
+        for first in (0, 10, 20):
+            await held.append(numbered(first), C2)
+    path = next(tmp_path.glob("*.spool"))
+    path.write_bytes(path.read_bytes()[:-3])
+    async with Spool.open(tmp_path) as held:
+        told = await gone(held)
+        assert [(one.from_us, one.to_us, one.count, one.klass) for one in told] == [(20, 29, 10, C2)]
+        assert held.fill().readings == 20
+
+
+async def test_a_disk_that_is_full_ends_nothing_and_gives_nothing_up_that_it_cannot_note(tmp_path, monkeypatch):
+    """streams 5: the spool's own volume: said, nothing lost uncounted, and it goes on with space."""
+
+    def full(*_words, **_more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool, "SYNC_S", 0.01)
+    sink, count = Sink(), 0
+    async with Spool.open(tmp_path, limit_bytes=3_000, segment_bytes=1_000) as held, anyio.create_task_group() as tasks:
+        tasks.start_soon(held.run)
+        with monkeypatch.context() as patch:
+            patch.setattr(Spool, "_save", full)
+            while "No space left" not in (said := await refusal(held)):
+                count += 10
+            assert (held.fill().readings, await gone(held), "Free space" in said) == (count, [], True)
+            held._is_dirty = True
+            await until(held, is_full=True)
+        await until(held, is_full=False)
+        for _ in range(9):
+            await held.append(numbered(0), C2)
+        lost = sum(one.count for one in await gone(held))
+        assert await held.drain(sink) + lost == count + 90
+        assert lost > 0
+        tasks.cancel_scope.cancel()
+
+
+async def refusal(held):
+    try:
+        await held.append(numbered(0), C2)
+    except DiskFull as fault:
+        return str(fault)
+    return ""
+
+
+async def until(held, *, is_full):
+    deadline = anyio.current_time() + 10
+    while bool(await fault_of(held)) is not is_full:
+        assert anyio.current_time() < deadline, "it was not said in time"
+        await anyio.sleep(0.005)
+
+
+async def fault_of(held):
+    return held.fault

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from interwork.cli.calls import CALL_S, Remote, add_data, problem, show
+from interwork.cli.writing import find_signal
 from interwork.core.errors import BadInput, DiskFull, InterworkError, PeerError, PeerUnreachable
 from interwork.stream.historian.openly import FORMS
 
@@ -23,10 +24,8 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     steps = readings.add_subparsers(dest="step", metavar="STEP", required=True)
     export = steps.add_parser("export", help="write readings of the running node into a file")
     add_data(export)
-    export.add_argument("--signals", required=True, help="ids of signals, with commas (see `interwork signals`)")
-    export.add_argument(
-        "--start", help="from when on, as 2026-11-22T06:00:00Z or -2h; an hour before the end unless told"
-    )
+    export.add_argument("--signals", required=True, help="signals by id or as MACHINE/NAME, with commas")
+    export.add_argument("--start", help="from when on, as 2026-11-22T06:00:00Z; an hour before the end unless told")
     export.add_argument("--end", help="until when, exclusive; now unless told")
     export.add_argument("--format", choices=sorted(FORMS), default="parquet", help="(%(default)s)")
     export.add_argument(
@@ -41,11 +40,44 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     bring.add_argument("file", type=Path, help="a file with the columns of an export")
     bring.add_argument("--format", choices=sorted(FORMS), default="parquet", help="(%(default)s)")
     bring.set_defaults(run=bring_in)
+    kept = steps.add_parser(
+        "keep",
+        help="keep some signals longer or shorter than the rest, or under a legal hold",
+        description="What is said takes the place of what was said before; nothing said keeps them as the rest again. "
+        "Only --lift-hold ends a hold.",
+    )
+    add_data(kept)
+    kept.add_argument("--signals", required=True, help="signals by id or as MACHINE/NAME, with commas")
+    kept.add_argument("--days", type=float, help="how long, in days")
+    kept.add_argument("--quota-mb", type=float, help="how much of all of them together; their oldest hours go first")
+    legal = kept.add_mutually_exclusive_group()
+    legal.add_argument("--hold", action="store_true", help="drop nothing of them, whatever else is said")
+    legal.add_argument("--lift-hold", action="store_true", help="end that")
+    kept.set_defaults(run=keep)
+
+
+def _signals(remote: Remote, arguments: argparse.Namespace) -> list[str]:
+    """Find the signals that are named."""
+    return [find_signal(remote, one) for one in arguments.signals.split(",")]
+
+
+def keep(arguments: argparse.Namespace) -> int:
+    """Say how long the readings of some signals are kept."""
+    remote = Remote(arguments.data)
+    hold = True if arguments.hold else False if arguments.lift_hold else None
+    body = {"signals": _signals(remote, arguments), "days": arguments.days, "quota_mb": arguments.quota_mb}
+    said = remote.post("/api/readings/keeping", {**body, "hold": hold})
+    if arguments.json:
+        show(said)
+    else:
+        print(f"It is noted for {said['signals']} signals, and recorded who said so.")
+    return 0
 
 
 def take_out(arguments: argparse.Namespace) -> int:
     """Write readings into a file, whole or not at all."""
-    query = {"signals": arguments.signals, "format": arguments.format}
+    remote = Remote(arguments.data)
+    query = {"signals": ",".join(_signals(remote, arguments)), "format": arguments.format}
     query |= {name: getattr(arguments, name) for name in ("start", "end") if getattr(arguments, name)}
     if arguments.joined:
         query["form"] = "joined"
@@ -53,7 +85,7 @@ def take_out(arguments: argparse.Namespace) -> int:
     size = 0
     try:
         with passing.open("wb") as file:
-            for piece in _download(Remote(arguments.data), f"/api/readings?{urlencode(query)}"):
+            for piece in _download(remote, f"/api/readings?{urlencode(query)}"):
                 size += file.write(piece)
         passing.rename(arguments.to)
     except OSError as fault:
@@ -104,4 +136,8 @@ def bring_in(arguments: argparse.Namespace) -> int:
         show(said)
     else:
         print(f"{said['readings']} readings were brought in.")
+        for one in said["listed"]:
+            print(f"refused: {one}")
+        if said["refused"] > len(said["listed"]):
+            print(f"refused: {said['refused'] - len(said['listed'])} more of the same kind")
     return 0

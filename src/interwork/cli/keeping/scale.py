@@ -17,7 +17,7 @@ from interwork.core.errors import BadInput
 from interwork.core.settings import Scale
 from interwork.stream import Historian
 from interwork.stream.scale import Sink
-from interwork.stream.scale.checking import examine
+from interwork.stream.scale.checking import addresses, examine
 from interwork.stream.scale.moving import move
 
 
@@ -40,6 +40,9 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     check = acts.add_parser("check", help="reach catalog, store and log, and say how each stands")
     add_data(check)
     check.set_defaults(run=check_scale)
+    files = acts.add_parser("files", help="name the lake's files of readings, for Spark, Sail or Trino to read")
+    add_data(files)
+    files.set_defaults(run=name_files)
     moving = acts.add_parser("move", help="copy this stopped node's own readings into the shared lake, still empty")
     add_data(moving)
     moving.set_defaults(run=move_readings)
@@ -91,6 +94,17 @@ def check_scale(arguments: argparse.Namespace) -> int:
             mark = {True: "well", False: "NOT WELL", None: "?"}[one.is_well]
             print(f"{mark:8}  {one.about}: {one.said}")
     return int(any(one.is_well is False for one in found))
+
+
+def name_files(arguments: argparse.Namespace) -> int:
+    """Print the address of each file of readings in use, one a line."""
+    place, _ = lake_of(arguments.data, _scale(arguments.data))
+    found = addresses(arguments.data / "readings", place)
+    if arguments.json:
+        show(found)
+    else:
+        print("\n".join(found))
+    return 0
 
 
 def move_readings(arguments: argparse.Namespace) -> int:

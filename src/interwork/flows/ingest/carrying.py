@@ -5,22 +5,28 @@ even that has no room for is counted and told.
 """
 
 import anyio
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from interwork.core.blueprint import Step, TrafficClass
 from interwork.core.clock import to_us
-from interwork.core.errors import LimitReached, Unusable
+from interwork.core.errors import InterworkError, LimitReached, Unusable
 from interwork.core.event import Tag
 from interwork.core.resource import Batch, Meaning, Signal
 from interwork.flows.links import Link
 from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream import Shaper, columns_of
-from interwork.stream.blueprint import At, Classes, Hold, Loss, bounded
+from interwork.stream.blueprint import At, Classes, Hold, Loss, Passed, bounded
 from interwork.stream.blueprint.budget import LINK_BYTES, OTHER_LINK_BYTES
+from interwork.stream.columns import Ints
 from interwork.stream.columns import take as rows_of
+from interwork.stream.origin import Origin
 
 log = structlog.get_logger()
+BACKLOG_US = 10_000_000
+"""What a device with a memory says of longer ago than this, it kept while nobody read it."""
 RETRY_S = (1.0, 30.0)
 """First and longest wait before a historian that is away is tried again."""
 
@@ -46,21 +52,46 @@ async def carry(node: Node, link: Link, batch: Batch) -> None:
         await keep(node, hold, batch)
         return
     node.live.update(batch)
-    passed = hold.carry(batch, now_us, link_bytes=size)
+    if link.kept is not None:
+        batch = await _catch_up(node, hold, batch)
+    if len(batch):
+        await _put(node, hold, hold.carry(batch, now_us, link_bytes=size))
+
+
+async def _catch_up(node: Node, hold: Hold, batch: Batch) -> Batch:
+    """Keep what a device with a memory held back, none of it thinned out; return what is of now.
+
+    It is read more slowly instead: its memory holds the rest, and live data of others is not queued behind it.
+    """
+    now_us = to_us(node.clock())
+    batch, backlog = _parted(batch, now_us - BACKLOG_US)
+    if len(backlog):
+        await _put(node, hold, hold.catch_up(backlog, now_us))
+        await anyio.sleep(len(backlog) / node.settings.limits.drain_per_s)
+    return batch
+
+
+async def _put(node: Node, hold: Hold, passed: Passed) -> None:
     await keep(node, hold, passed.now)
     await store(node, hold, passed.later)
 
 
 async def idle(node: Node, hold: Hold) -> None:
     """Keep what waited and is due while a device is quiet."""
-    passed = hold.idle(to_us(node.clock()))
-    await keep(node, hold, passed.now)
-    await store(node, hold, passed.later)
+    await _put(node, hold, hold.idle(to_us(node.clock())))
 
 
 async def keep(node: Node, hold: Hold | None, batch: Batch) -> None:
-    """Make a batch durable in the historian, or in the spool while the historian is away."""
+    """Make a batch durable in the historian, or in the spool while the historian is away.
+
+    While something waits in the spool, readings of its class that are no newer go behind it: one that corrects another
+    must arrive after it.
+    """
     uplink = node.links.uplink
+    if not uplink.is_away and uplink.spool is not None and not uplink.spool.is_empty:
+        newest = np.array([uplink.spool.newest_us(klass) for klass in TrafficClass])
+        batch, later = _parted(batch, newest[_classes(hold, batch)])
+        await store(node, hold, later)
     if not len(batch):
         return
     if not uplink.is_away:
@@ -69,6 +100,7 @@ async def keep(node: Node, hold: Hold | None, batch: Batch) -> None:
             await node.historian.append(batch)
         except (Unusable, LimitReached) as fault:
             if uplink.spool is None:
+                uplink.refused += len(batch)
                 raise
             uplink.is_away, uplink.since, uplink.said = True, node.clock(), str(fault)
             log.warning("historian.away", fault=str(fault))
@@ -80,6 +112,20 @@ async def keep(node: Node, hold: Hold | None, batch: Batch) -> None:
     await store(node, hold, batch)
 
 
+def _classes(hold: Hold | None, batch: Batch) -> npt.NDArray[np.uint8]:
+    """Tell the class of each reading."""
+    return (hold.classes if hold is not None else Classes()).of(columns_of(batch).signal)
+
+
+def _parted(batch: Batch, newest_us: Ints | int) -> tuple[Batch, Batch]:
+    """Part a batch into what is newer than a time, and the rest."""
+    columns = columns_of(batch)
+    is_newer = columns.time_us > newest_us
+    if is_newer.all():
+        return batch, rows_of(columns, (~is_newer).nonzero()[0])
+    return rows_of(columns, is_newer.nonzero()[0]), rows_of(columns, (~is_newer).nonzero()[0])
+
+
 async def store(node: Node, hold: Hold | None, batch: Batch) -> None:
     """Put a batch into the spool, each class by itself; what finds no room is counted and told."""
     uplink = node.links.uplink
@@ -89,7 +135,7 @@ async def store(node: Node, hold: Hold | None, batch: Batch) -> None:
         await node.historian.append(batch)
         return
     columns = columns_of(batch)
-    classes = (hold.classes if hold is not None else Classes()).of(columns.signal)
+    classes = _classes(hold, batch)
     compress = hold is not None and hold.step >= Step.COMPRESSION
     for klass in TrafficClass:
         rows = (classes == int(klass)).nonzero()[0]
@@ -113,8 +159,8 @@ async def forward(node: Node) -> None:
     assert spool is not None
     wait, is_told = RETRY_S[0], False
 
-    async def sink(_sequence: int, batch: Batch) -> None:
-        await node.historian.append(batch)
+    async def sink(origin: Origin, batch: Batch) -> None:
+        await node.historian.append(batch, origin)
         uplink.is_away, uplink.said = False, ""
         _count_sent(node, batch)
 
@@ -160,7 +206,7 @@ def _is_held_back(node: Node) -> bool:
 async def _say(node: Node, tag: Tag, **detail: object) -> None:
     try:
         await node.store.commit(Change().event(tag, node.did, **detail))
-    except Unusable as fault:
+    except InterworkError as fault:
         log.warning("event.untold", tag=tag.value, fault=str(fault))
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from interwork.core.blueprint import Blueprint, PowerSource, Taken
 from interwork.core.clock import to_us
@@ -26,6 +27,8 @@ HOURS = 24.0
 HOURS_MAX = 24.0 * 31
 TALKERS = 10
 DAY_S = 86_400.0
+SETTLED_S = 600.0
+"""A member admitted later than so long ago has not kept enough to tell a rate from."""
 POINTS = 500
 READINGS_MAX = 50_000
 HELD_S = 120.0
@@ -55,6 +58,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     stored_bytes: float
     """Kept within its retention, as counted."""
     quota_bytes: float
+    kept_per_day: float
+    """What it kept of late, in bytes a day; measured since it was admitted, where that is less than the span."""
+    forecast_per_day: float
+    """What it was admitted with."""
     days_to_full: float | None
     """None where nothing is stored, or for longer than the retention."""
     parts: float | None
@@ -88,7 +95,11 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     """Promised to members."""
     storage_limit_bytes: float
     stored_per_day: float
+    """What all members kept of late, in bytes a day."""
     days_to_full: float | None
+    """By what was kept of late."""
+    promised_days: float | None
+    """How long the storage lasts where every member keeps what was forecast of it."""
     readings: int
     bytes_per_reading: float | None
     """Measured: bytes on disk over readings held."""
@@ -108,7 +119,12 @@ async def plant(node: Node, *, hours: float = HOURS) -> Plant:
     start = end - timedelta(hours=hours)
     blueprints = [one for one in await node.store.find(Blueprint, limit=10_000) if one.is_admitted]
     resources = {one.id: one for one in await node.store.find(Resource, limit=10_000)}
-    held = [(one, resources[one.resource]) for one in blueprints if one.resource in resources]
+    sources = await _sources(node, blueprints)
+    held = [
+        (replace(one, power_source=sources[one.resource]), resources[one.resource])
+        for one in blueprints
+        if one.resource in resources
+    ]
     energies = await _energies(node, held, (start, end))
     members = [await _member(node, one, of, energies.get(of.id), (start, end)) for one, of in held]
     return await _sum(node, held, members, (start, end))
@@ -127,7 +143,8 @@ async def _sum(
     accounted = math.fsum(one.energy_kwh or 0.0 for one in others)
     missing = None if main is None else main - accounted
     usage = await node.historian.usage()
-    size, per_day = float(usage.bytes), await _per_day(node)
+    size, per_day = float(usage.bytes), math.fsum(one.kept_per_day for one in members)
+    promised = math.fsum(one.forecast_per_day for one in members)
     room = max(0.0, limits.storage_gb * 1e9 - size)
     parts = _total([one.parts for one in others])
     link = sum(one.link_bytes for one in others)
@@ -150,6 +167,7 @@ async def _sum(
         storage_limit_bytes=limits.storage_gb * 1e9,
         stored_per_day=per_day,
         days_to_full=room / per_day if per_day else None,
+        promised_days=limits.storage_gb * 1e9 / promised if promised else None,
         readings=usage.rows,
         bytes_per_reading=size / usage.rows if usage.rows else None,
         bytes_per_part=link / parts if parts else None,
@@ -169,17 +187,26 @@ def _total(values: list[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-async def _per_day(node: Node) -> float:
-    """Tell what is kept per day: by the last whole day's count, else by today's, scaled up."""
-    today = node.clock().date()
-    for back in (1, 0):
-        taken = await node.store.find(Taken, day=(today - timedelta(days=back)).isoformat(), limit=10_000)
-        total = math.fsum(one.kept_bytes for one in taken)
-        if total:
-            midnight = node.clock().replace(hour=0, minute=0, second=0, microsecond=0)
-            gone = 1.0 if back else max((node.clock() - midnight).total_seconds() / DAY_S, 0.01)
-            return total / gone
-    return 0.0
+async def _sources(node: Node, blueprints: list[Blueprint]) -> dict[str, PowerSource]:
+    """Tell where each member's energy comes from: a meter of its own is one, whether or not somebody said so."""
+    ids = [one.resource for one in blueprints]
+    metering = (Meaning.ENERGY, Meaning.POWER)
+    found = await node.store.find(Signal, resource=ids, meaning=metering, limit=100_000) if ids else []
+    metered = {one.resource for one in found if one.is_read}
+    return {
+        one.resource: PowerSource.METER
+        if one.power_source is PowerSource.RATED and not one.hours_per_day and one.resource in metered
+        else one.power_source
+        for one in blueprints
+    }
+
+
+def _days_counted(blueprint: Blueprint, span: tuple[datetime, datetime]) -> float:
+    """Tell over how many days a member's counts of a span reach: from its admission where that was within it."""
+    whole = (span[1] - span[0]).total_seconds() / DAY_S
+    midnight = span[0].replace(hour=0, minute=0, second=0, microsecond=0)
+    since = (span[1] - max(midnight, blueprint.admitted_at)).total_seconds() / DAY_S
+    return max(since if since * DAY_S >= SETTLED_S else whole, 0.001)
 
 
 async def _member(
@@ -193,8 +220,7 @@ async def _member(
     stored = math.fsum(one.kept_bytes for one in taken if one.day >= first)
     recent = [one for one in taken if one.day >= span[0].date().isoformat()]
     talked = math.fsum(one.link_bytes for one in recent)
-    days = max((span[1] - span[0]).total_seconds() / DAY_S, 0.01)
-    per_day = math.fsum(one.kept_bytes for one in recent) / days
+    per_day = math.fsum(one.kept_bytes for one in recent) / _days_counted(blueprint, span)
     parts = await _parts(node, resource, span)
     lasts = max(0.0, blueprint.storage_quota_bytes - stored) / per_day if per_day else math.inf
     return Member(
@@ -212,6 +238,8 @@ async def _member(
         link_bytes=talked,
         stored_bytes=stored,
         quota_bytes=blueprint.storage_quota_bytes,
+        kept_per_day=per_day,
+        forecast_per_day=blueprint.storage_bytes_per_day,
         days_to_full=lasts if lasts < blueprint.retention_days else None,
         parts=parts,
         bytes_per_part=talked / parts if parts else None,
@@ -285,7 +313,8 @@ async def _metered(node: Node, resource: Resource, span: tuple[datetime, datetim
         seconds = (span[1] - span[0]).total_seconds() / max(1, len(means))
         held = _held(means, int(HELD_S / seconds) + 1)
         known = held[np.isfinite(held)]
-        return convert(float(known.sum()), signal.unit or "kW", "kW") * seconds / 3600 if len(known) else None
+        hours = seconds / 3600 * resource.time_scale  # in the machine's own time, as a counter of its own counts
+        return convert(float(known.sum()), signal.unit or "kW", "kW") * hours if len(known) else None
     return None
 
 

@@ -8,14 +8,14 @@ import math
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
 import numpy as np
 from anyio.to_thread import run_sync
 
-from interwork.connectors import Found, Point, open_connector
+from interwork.connectors import Connector, Found, Point, open_connector
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput, InterworkError, MachineUnreachable
 from interwork.core.ids import derived_id
@@ -28,6 +28,8 @@ from interwork.stream.columns import GOOD_BELOW
 BROWSE_S = 30.0
 WATCH_S, WATCH_MAX_S = 3.0, 120.0
 """How long a device's signals are read for a proposal, seconds."""
+INBOX = "inbox"
+"""The folder of a node that file:// machines may always be read from."""
 SIGNALS_MAX = 5_000
 HELD_MAX = 200_000
 LONGEST_S = 60.0
@@ -74,6 +76,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """Received on its sockets, as the kernel counts; 0 where that cannot be told."""
     fault: str = ""
     """Why its signals could not be read, where they could not."""
+    nameplate: dict[str, str] = {}
+    """What the device says of itself, in the words of the nameplate submodel."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the link: its security, its limits."""
+
+
+class Looked(NamedTuple):
+    """What a device was found to be."""
+
+    found: list[Found]
+    nameplate: dict[str, str]
+    remarks: tuple[str, ...]
 
 
 def options_of(node: Node, resource: Resource) -> dict[str, Any]:
@@ -82,8 +96,10 @@ def options_of(node: Node, resource: Resource) -> dict[str, Any]:
 
 
 def resolved(node: Node, endpoint: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Put secrets, and for OPC UA the folder of this node's certificates, into options; not to be kept or shown."""
+    """Put secrets, and what is the node's own word (its OPC UA certificates, the folders it reads files from), in."""
     made = node.secrets.resolve(options)
+    if endpoint.startswith("file://"):
+        made["folders"] = [str(node.folder / INBOX), *node.settings.file_folders]
     if endpoint.startswith("opc.tcp://"):
         made.setdefault("pki", str(node.folder / "keys" / "opcua"))
     return made
@@ -91,15 +107,33 @@ def resolved(node: Node, endpoint: str, options: Mapping[str, Any]) -> dict[str,
 
 async def probe(endpoint: str, options: dict[str, Any]) -> list[Found]:
     """Ask a device what it has, in bounded time."""
+    return (await look_at(endpoint, options)).found
+
+
+async def look_at(endpoint: str, options: dict[str, Any]) -> Looked:
+    """Ask a device what it has and who it is, in bounded time."""
     try:
         with anyio.fail_after(BROWSE_S):
             async with open_connector(endpoint, options) as connector:
                 found = await connector.browse()
+                plate = await _plate(connector)
+                remarks = tuple(getattr(connector, "remarks", ()))
     except TimeoutError as fault:
         raise MachineUnreachable(
             f"{endpoint} did not describe itself within {BROWSE_S:.0f} s.", remedy="Check that it runs and answers."
         ) from fault
-    return _few_enough(endpoint, found)
+    return Looked(_few_enough(endpoint, found), plate, remarks)
+
+
+async def _plate(connector: Connector) -> dict[str, str]:
+    """Read the nameplate where there is one; a device that does not say who it is may be connected all the same."""
+    ask = getattr(connector, "nameplate", None)
+    if ask is None:
+        return {}
+    try:
+        return dict(await ask())
+    except InterworkError:
+        return {}
 
 
 def _few_enough(endpoint: str, found: list[Found]) -> list[Found]:
@@ -120,7 +154,8 @@ async def propose(
     if not endpoint:
         return Proposal(endpoint="", signals=(), watched_s=0.0, samples_per_s=0.0, bytes_per_s=0.0)
     opened = resolved(node, endpoint, options)
-    found = await probe(endpoint, opened)
+    looked = await look_at(endpoint, opened)
+    found = looked.found
     heard = _Heard()
     fault = ""
     began = anyio.current_time()
@@ -143,6 +178,8 @@ async def propose(
         samples_per_s=heard.samples / span if span else 0.0,
         bytes_per_s=heard.bytes / span if span else 0.0,
         fault=fault,
+        nameplate=looked.nameplate,
+        remarks=looked.remarks,
     )
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from interwork.core.blueprint import LinkState, Step
 from interwork.core.clock import to_us
-from interwork.core.errors import NotFound, WrongState
+from interwork.core.errors import InterworkError, NotFound, WrongState
 from interwork.core.event import Tag
 from interwork.core.resource import Blueprint, Resource
 from interwork.flows.links import Link
@@ -16,6 +16,9 @@ from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream.blueprint import Count, Loss
 from interwork.stream.spool import Fill
+
+NAMEPLATE_S = 3.0
+"""How long a machine may take to say who it is."""
 
 
 class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,10 @@ class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
     losses: tuple[Loss, ...] = ()
     lost: int = 0
     is_simulated: bool = False
+    tells: dict[str, int] = {}
+    """What its connector counted otherwise than it should be, by reason."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the link: its security, its limits."""
 
 
 class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +70,8 @@ async def machine_states(node: Node) -> list[MachineStatus]:
 def _state(node: Node, resource: Resource) -> MachineStatus:
     link = node.links.by_resource.get(resource.id)
     if link is None or not resource.endpoint:
-        said = "It has no connection." if not resource.endpoint else ""
+        said = "Another node reads it." if node.settings.is_reader else ""
+        said = said if resource.endpoint else "It has no connection."
         return MachineStatus(
             id=resource.id, name=resource.name, endpoint=resource.endpoint, state=LinkState.STOPPED, said=said
         )
@@ -87,7 +95,29 @@ def _state(node: Node, resource: Resource) -> MachineStatus:
         losses=() if hold is None else hold.losses[-20:],
         lost=0 if hold is None else hold.lost,
         is_simulated=resource.is_simulated,
+        tells=dict(getattr(link.connector, "counters", {})),
+        remarks=tuple(getattr(link.connector, "remarks", ())),
     )
+
+
+async def machine_state(node: Node, resource: Resource) -> MachineStatus:
+    """Tell how the connection of one device stands."""
+    return _state(node, resource)
+
+
+async def nameplate(node: Node, identifier: str) -> dict[str, str]:
+    """Tell what a connected machine says of itself, in the words of the nameplate submodel; asked once a connection."""
+    link = node.links.by_resource.get(identifier)
+    ask = None if link is None else getattr(link.connector, "nameplate", None)
+    if link is None or ask is None:
+        return {} if link is None or link.plate is None else link.plate
+    if link.plate is None:
+        try:
+            with anyio.fail_after(NAMEPLATE_S):
+                link.plate = dict(await ask())
+        except (InterworkError, TimeoutError):  # it is busy or has just gone; it is asked again when looked at again
+            return {}
+    return link.plate
 
 
 def uplink_state(node: Node) -> UplinkStatus:

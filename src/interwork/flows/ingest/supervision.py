@@ -13,14 +13,14 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from interwork.connectors import Point, open_connector
+from interwork.connectors import open_connector
 from interwork.core.blueprint import LinkState
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput, InterworkError, MachineUnreachable, NotFound, Refused
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.resource import Batch, Blueprint, Resource, Signal
-from interwork.flows.ingest import wire
+from interwork.flows.ingest import going_on, wire
 from interwork.flows.ingest.carrying import carry, forward, keep
 from interwork.flows.ingest.probing import SIGNALS_MAX, options_of
 from interwork.flows.ingest.ticking import book, tick
@@ -42,29 +42,16 @@ PERSONS_TURN = (BadInput, Refused, NotFound)
 """What trying again does not mend: a wrong option, a refused credential or certificate, a secret that is not set."""
 
 
-async def restore(node: Node) -> None:
-    """Show what was last known before this start, marked as lost from then until its device is heard again."""
-    resources = {one.id for one in await node.store.find(Resource, limit=10_000) if one.endpoint}
-    numbers = [one.number for one in await node.store.find(Signal, limit=100_000) if one.resource in resources]
-    if not numbers:
-        return
-    last = await node.historian.latest(numbers)
-    if len(last):
-        node.live.update(last)
-        await node.historian.append(node.live.mark_lost(numbers, max(last.time_us)))
-
-
 async def work(node: Node) -> None:
     """Keep every connected device's readings flowing, for ever; what is recorded or changed later joins at once."""
-    await restore(node)
     links = node.links
     async with AsyncExitStack() as stack:
-        try:
-            limit = int(node.settings.limits.spool_mb * 1e6)
-            links.uplink.spool = await stack.enter_async_context(Spool.open(node.folder / "spool", limit_bytes=limit))
-        except InterworkError as fault:  # without it the machines are read all the same
-            log.warning("spool.closed", fault=str(fault))
+        await _open_spool(node, stack)
         stack.callback(_forget, node)
+        try:
+            await going_on.restore(node)
+        except InterworkError as fault:  # the machines are read all the same
+            log.warning("live.unrestored", fault=str(fault))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         changes = await stack.enter_async_context(node.store.changes())
         if links.uplink.spool is not None:
@@ -73,7 +60,10 @@ async def work(node: Node) -> None:
         tasks.start_soon(tick, node)
         touched: frozenset[str] | None = None
         while True:
-            await _align(node, tasks, touched)
+            try:
+                await _align(node, tasks, touched)
+            except InterworkError as fault:  # the records cannot be read just now; what runs goes on
+                log.warning("connections.unread", fault=str(fault))
             touched = None
             with anyio.move_on_after(ALIGN_S):
                 touched = await changes.receive()
@@ -81,8 +71,22 @@ async def work(node: Node) -> None:
                     touched = await changes.receive()
 
 
+async def _open_spool(node: Node, stack: AsyncExitStack) -> None:
+    """Open what waits for the historian, without what it has taken already."""
+    try:
+        limit = int(node.settings.limits.spool_mb * 1e6)
+        spool = await stack.enter_async_context(Spool.open(node.folder / "spool", limit_bytes=limit))
+        await spool.settle(await node.historian.taken())
+    except InterworkError as fault:  # without it the machines are read all the same
+        log.warning("spool.closed", fault=str(fault))
+        node.links.uplink.said = str(fault)
+    else:
+        node.links.uplink.spool = spool
+
+
 def _forget(node: Node) -> None:
     node.links.by_resource.clear()
+    node.links.marked.clear()
     node.links.uplink.spool = None
 
 
@@ -148,9 +152,10 @@ async def _read_for_ever(node: Node, link: Link) -> None:
             continue  # the watchdog ended it: connect anew before anything is called lost
         await _note_lost(node, link, fault)
         if isinstance(fault, PERSONS_TURN):
-            link.kept = None  # what a person mends, a secret too, is read anew
-            await _failed(node, link, fault)
+            _lay_down(link)
             pause = random.uniform(*SLOW_S)  # noqa: S311 - jitter, not a secret
+            link.next_try = node.clock() + timedelta(seconds=pause)  # known as soon as it is said to have failed
+            await _failed(node, link, fault)
         else:
             link.stand(LinkState.BACKOFF, node.clock(), str(fault), fault.remedy)
             if anyio.current_time() - began > STABLE_S:
@@ -182,14 +187,17 @@ async def _attempt(node: Node, link: Link) -> InterworkError:
 async def _read(node: Node, link: Link) -> None:
     resource = await node.store.get(Resource, link.resource)
     signals = await node.store.find(Signal, resource=link.resource, limit=SIGNALS_MAX)
-    signals = [one for one in signals if one.is_read]
+    points = going_on.points_of(signals)
+    connector = link.kept or open_connector(resource.endpoint, options_of(node, resource))
     if link.hold is None:
         blueprint = await node.store.get(Blueprint, derived_id("blueprint", link.resource))
-        link.hold = Hold(blueprint, signals)
+        link.hold = Hold(blueprint, [one for one in signals if one.is_read])
         link.is_wire_counted = wire.is_counted(link.endpoint)
-    points = [Point(number=one.number, address=one.address, is_text=one.is_text) for one in signals]
-    connector = link.kept or open_connector(resource.endpoint, options_of(node, resource))
-    link.kept = connector if getattr(connector, "resumes", False) else None
+        link.about = going_on.about(link.endpoint, points)
+        await going_on.take_up(node, link, connector)
+    elif link.kept is None:
+        going_on.hand_over(link, connector)
+    link.kept = connector if going_on.resuming(connector) else None
     async with connector, aclosing(connector.readings(points)) as batches:
         link.heard = link.connected_at = anyio.current_time()
         async for batch in batches:
@@ -199,7 +207,18 @@ async def _read(node: Node, link: Link) -> None:
             link.heard, link.heard_at = anyio.current_time(), node.clock()
             if link.state is LinkState.DEGRADED:
                 link.stand(LinkState.CONNECTED, node.clock())
-            await carry(node, link, batch)
+            with anyio.CancelScope(shield=True):  # a batch is carried whole, or not at all and read again
+                if len(batch):
+                    await carry(node, link, batch)
+                await going_on.follow(node, link, connector, batch)
+                await going_on.note(node, link, connector)
+
+
+def _lay_down(link: Link) -> None:
+    """Let a connector go that a person has to mend something of: it is made anew, and goes on where this one stood."""
+    reader = going_on.resuming(link.kept)
+    link.place = "" if reader is None else reader.place()
+    link.kept = None
 
 
 async def _connected(node: Node, link: Link) -> None:
@@ -218,12 +237,14 @@ async def _connected(node: Node, link: Link) -> None:
 async def _note_lost(node: Node, link: Link, fault: InterworkError) -> None:
     """Mark a device's signals, in what is live at once and in the history once per loss."""
     link.is_silent = False
-    numbers = [] if link.hold is None else sorted(link.hold.numbers)
-    if link.hold is not None:
+    if link.hold is None:
+        return
+    if link.kept is None:
         await _keep(node, link.hold, link.hold.drain(to_us(node.clock())))
-    marked = node.live.mark_lost(numbers, to_us(node.clock()))
-    if len(marked) and link.hold is not None:
+    marked = going_on.mark_lost(node, link)
+    if len(marked):
         await _keep(node, link.hold, marked)
+        await going_on.note(node, link, link.kept, is_due=True)
         await _tell(node, Change().event(Tag.MACHINE_LOST, link.resource, fault=str(fault)))
         log.warning("machine.lost", resource=link.name, fault=str(fault))
 
@@ -240,9 +261,10 @@ async def _failed(node: Node, link: Link, fault: InterworkError) -> None:
 async def _leave(node: Node, link: Link) -> None:
     """Mark what a connection that is stopped or changed leaves behind."""
     if link.hold is not None:
-        await _keep(node, link.hold, link.hold.drain(to_us(node.clock())))
-        marked = node.live.mark_lost(sorted(link.hold.numbers), to_us(node.clock()))
-        await _keep(node, link.hold, marked)
+        if link.kept is None or link.whole.cancel_called:  # else it goes on there at the next start
+            await _keep(node, link.hold, link.hold.drain(to_us(node.clock())))
+        await _keep(node, link.hold, going_on.mark_lost(node, link))
+        await going_on.note(node, link, link.kept, is_due=True)
         await book(node, link)
 
 

@@ -5,6 +5,7 @@ each minute losses are told and the day's counts are kept.
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -35,6 +36,8 @@ ENOUGH = 200_000
 ENERGY_S = 900.0
 """How often the energy nobody accounts for is held against its threshold."""
 PLACES = ("readings", "spool")
+SLOWED = 2.0
+"""How many times more rarely a machine is sampled while the ladder stands at SLOWER or below."""
 GIVE_UP = 3.0
 """A device that is silent this many times longer than it may be is connected anew."""
 
@@ -96,6 +99,7 @@ async def _judge_all(node: Node) -> None:
     for link in links:
         _watch(node, link)
         await _judge(node, link, floor)
+        _pace(link)
 
 
 async def _judge(node: Node, link: Link, floor: Step) -> None:
@@ -109,8 +113,26 @@ async def _judge(node: Node, link: Link, floor: Step) -> None:
         "pressure": round(move.pressure, 3),
         "why": move.why,
     }
+    if (move.before >= Step.SLOWER) != (move.after >= Step.SLOWER):
+        detail["sampling"] = "at the machine" if _slow_of(link) else "thinned out here"
     log.info("blueprint.stepped", resource=link.name, **detail)
     await _commit(node, Change().event(Tag.BLUEPRINT_STEPPED, link.resource, **detail))
+
+
+def _pace(link: Link) -> None:
+    """Have the machine itself be sampled more rarely while the ladder says so; said anew, as it may be connected anew.
+
+    A machine that cannot be slowed is thinned out here alone, by its budget.
+    """
+    assert link.hold is not None
+    slow = _slow_of(link)
+    if slow is not None:
+        slow(SLOWED if link.hold.step >= Step.SLOWER else 1.0)
+
+
+def _slow_of(link: Link) -> Callable[[float], None] | None:
+    """Find what a connector has of `connectors.Slowing`."""
+    return getattr(link.connector, "slow", None)
 
 
 def _watch(node: Node, link: Link) -> None:

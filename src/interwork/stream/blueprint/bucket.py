@@ -115,6 +115,17 @@ class TokenBucket:
         """Let pass all that waited, whatever the budget; the device is being left."""
         return self._take(self.waiting)
 
+    def state(self) -> Batch:
+        """Tell what waits, the longest first."""
+        waiting = np.flatnonzero(self._waits)
+        signals = waiting[np.argsort(self._waits[waiting], kind="stable")]
+        return batch_of(signals, self._time[signals], self._value[signals], self._quality[signals])
+
+    def restore(self, state: Batch) -> None:
+        """Let wait again what `state` told."""
+        if len(state):
+            self._hold(columns_of(state), np.arange(len(state)))
+
     def _fill(self, now_us: int) -> None:
         if self._filled_us is not None:
             gained = max(0, now_us - self._filled_us) / 1e6 * self._rate * self.factor

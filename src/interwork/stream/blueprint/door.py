@@ -65,6 +65,15 @@ class Door:
             gate = self._gates[number] = _Gate(self._bands.get(number, 0.0))
             gate.pivot, gate.last, gate.low, gate.high = pivot, last, low, high
 
+    @property
+    def is_owing(self) -> bool:
+        """Tell whether a reading waits for the one after it."""
+        return any(one.last is not None for one in self._gates.values())
+
+    def forget(self) -> None:
+        """Keep each signal's next reading, whatever it is; what waits is to be flushed before."""
+        self._gates.clear()
+
     def shape(self, batch: Batch) -> Batch:
         """Return what is kept, in order of decision."""
         columns = columns_of(batch)

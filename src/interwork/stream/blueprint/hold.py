@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from interwork.core.blueprint import Step, TrafficClass
+from interwork.core.errors import Damaged, PeerError
 from interwork.core.resource import Batch, Blueprint, Signal
 from interwork.stream.blueprint.aggregate import Aggregator, joined
 from interwork.stream.blueprint.bucket import Loss, TokenBucket
@@ -17,7 +18,7 @@ from interwork.stream.blueprint.classes import REDUCED, Classes
 from interwork.stream.blueprint.keeper import Keeper
 from interwork.stream.blueprint.ladder import Ladder, Move
 from interwork.stream.blueprint.meter import At, Count, Meter
-from interwork.stream.columns import Flags, columns_of, take
+from interwork.stream.columns import SIGNALS_END, Flags, columns_of, decode_batch, encode_batch, take
 
 COLUMN_BYTES = 24.0
 """Bytes of a number's reading in columns: signal, time, value, quality."""
@@ -61,6 +62,11 @@ class Hold:
         """Tell where on the ladder the device stands."""
         return self.ladder.step
 
+    def catch_up(self, batch: Batch, now_us: int) -> Passed:
+        """Take what a device kept while nobody read it: whole, whatever its budget; its caller slows its reading."""
+        self.meters[At.DEVICE].add(now_us, self.classes.of(columns_of(batch).signal), 0.0)
+        return self._sorted(self._shaped(batch, now_us), now_us)
+
     def carry(self, batch: Batch, now_us: int, *, link_bytes: float) -> Passed:
         """Take a batch from the device."""
         columns = columns_of(batch)
@@ -82,6 +88,40 @@ class Hold:
         self._gathered = []
         self._count(At.BUFFER, owed, now_us)
         return owed
+
+    def state(self) -> bytes:
+        """Write what is shaped, waits and is gathered as a checkpoint."""
+        waits = joined() if self.bucket is None else self.bucket.state()
+        parts = (waits, self._seconds.state(), joined(*self._gathered))
+        return msgspec.msgpack.encode((self._keeper.state(), *(encode_batch(one) for one in parts)))
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go on from a checkpoint; Damaged where it is none, and then nothing has changed."""
+        try:
+            keeper, *parts = msgspec.msgpack.decode(checkpoint, type=tuple[bytes, bytes, bytes, bytes])
+            waits, seconds, gathered = (decode_batch(one, limit=SIGNALS_END) for one in parts)
+        except (msgspec.MsgspecError, PeerError) as fault:
+            raise Damaged(
+                f"A checkpoint of shaping cannot be read: {str(fault)[:200]}.",
+                remedy="Remove it: shaping then starts anew, and keeps each signal's next reading.",
+            ) from fault
+        self._keeper.restore(keeper)
+        if self.bucket is not None:
+            self.bucket.restore(waits)
+        elif len(waits):
+            self._gathered.append(waits)
+        self._seconds.restore(seconds)
+        self._gathered += [gathered] if len(gathered) else []
+
+    @property
+    def is_owing(self) -> bool:
+        """Tell whether something was taken in that is not told yet."""
+        waits = self.bucket is not None and self.bucket.waiting > 0
+        return waits or bool(self._gathered) or len(self._seconds) > 0 or self._keeper.is_owing
+
+    def forget(self) -> None:
+        """Keep each signal's next reading, whatever it is; what waits is to be drained before."""
+        self._keeper.forget()
 
     def kept(self, batch: Batch, now_us: int, *, point: At = At.DISK) -> None:
         """Count what has become durable, or was sent on."""

@@ -70,6 +70,16 @@ class Keeper:
         self._door.restore(doors)
         self._aggregator.restore(held)
 
+    @property
+    def is_owing(self) -> bool:
+        """Tell whether readings wait for the next one, or for the end of their period."""
+        return self._door.is_owing or len(self._aggregator) > 0
+
+    def forget(self) -> None:
+        """Keep each signal's next reading, whatever it is: the link was lost, and what was between is not known."""
+        self._shaper.forget()
+        self._door.forget()
+
     def flush(self, now_us: int, *, quiet_s: float = 5.0) -> Batch:
         """Return what signals that are quiet still owe."""
         return joined(self._door.flush(now_us - int(quiet_s * 1e6)), self._aggregator.flush(now_us))

@@ -27,6 +27,11 @@ UNCERTAIN_UNITS_EXCEEDED = 0x4094_0000
 WIDE = 48
 """A slice narrower than this costs more in columns than reading by reading."""
 
+LEAST = 5e-324
+"""The smallest move there is."""
+State = tuple[npt.NDArray[np.float64], Ints, npt.NDArray[np.uint32]]
+"""Values, times and qualities."""
+
 
 class Shaper:
     """Keeps what changed; its state is the last kept reading of each signal."""
@@ -94,47 +99,81 @@ class Shaper:
             if text is not None:
                 self._text[number], self._is_text[number] = text, True
 
+    def forget(self) -> None:
+        """Keep each signal's next reading, whatever it is: what stands between is not known."""
+        self._is_seen[:] = False
+
     def _groups(self, columns: Columns, is_kept: Flags) -> None:
         """Work off a batch that has signals more than once, or texts."""
         order: Ints = np.argsort(columns.signal, kind="stable")
         ordered = columns.signal[order]
         starts: Ints = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         counts: Ints = np.diff(np.concatenate([starts, [len(order)]]))
-        depth = np.zeros(len(starts), np.int64)
         is_plain: Flags = np.ones(len(starts), np.bool_)
         if columns.text:
             texted: Flags = np.fromiter((text is not None for text in columns.text), np.bool_, len(order))
             is_plain = ~np.logical_or.reduceat(texted[order], starts)
-        while True:
-            here = np.flatnonzero(is_plain & (counts > depth))
-            if len(here) < WIDE:
-                break
-            self._slice(columns, order[starts[here] + depth[here]], is_kept)
-            depth[here] += 1
+        here = np.flatnonzero(is_plain)
+        here = here[np.argsort(-counts[here], kind="stable")]
+        depth = np.zeros(len(starts), np.int64)
+        depth[here] = self._slices(columns, order, (starts[here], counts[here]), is_kept)
         for group in np.flatnonzero(counts > depth).tolist():
             first = int(starts[group])
             self._one_by_one(columns, order[first + int(depth[group]) : first + int(counts[group])].tolist(), is_kept)
 
+    def _slices(self, columns: Columns, order: Ints, groups: tuple[Ints, Ints], is_kept: Flags) -> Ints:
+        """Decide on groups of one signal each, the longest first, a row of each at a time; tell how many of each.
+
+        The state of the groups lies side by side meanwhile, so a slice is the first part of it.
+        """
+        (starts, counts), depth = groups, 0
+        fewer = -counts
+        signal = columns.signal[order[starts]]
+        held = (self._value[signal], self._time[signal], self._quality[signal])
+        band, must = self._bands(signal), self._is_text[signal] | ~self._is_seen[signal]
+        while (width := int(fewer.searchsorted(-depth))) >= WIDE:
+            rows = order[starts[:width] + depth]
+            new: State = (columns.value[rows], columns.time_us[rows], columns.quality[rows])
+            changed = self._changed(new, (held[0][:width], held[1][:width], held[2][:width]), band[:width])
+            if not depth:
+                changed |= must
+            kept = changed.nonzero()[0]  # by index: a mask this irregular costs the processor more
+            held[0][kept], held[1][kept], held[2][kept] = new[0][kept], new[1][kept], new[2][kept]
+            is_kept[rows] = changed
+            depth += 1
+        if depth:
+            self._value[signal], self._time[signal], self._quality[signal] = held
+            self._is_seen[signal], self._is_text[signal] = True, False
+        return np.minimum(counts, depth)
+
     def _slice(self, columns: Columns, rows: Ints, is_kept: Flags) -> None:
         """Decide on rows of different signals at once."""
-        signal, value, time_us = columns.signal[rows], columns.value[rows], columns.time_us[rows]
-        quality = columns.quality[rows]
-        last = self._value[signal]
-        with np.errstate(invalid="ignore", over="ignore"):
-            moved = np.abs(value - last)
-        changed = (moved >= self._band[signal] * self.factor) & (moved > 0)
-        changed |= np.isnan(value) != np.isnan(last)
-        changed |= quality != self._quality[signal]
-        gap = time_us - self._time[signal]
-        changed |= (gap < 0) | (gap >= self._longest_us)
+        signal = columns.signal[rows]
+        new = (columns.value[rows], columns.time_us[rows], columns.quality[rows])
+        held = (self._value[signal], self._time[signal], self._quality[signal])
+        changed = self._changed(new, held, self._bands(signal))
         changed |= self._is_text[signal] | ~self._is_seen[signal]
         kept = signal[changed]
-        self._value[kept] = value[changed]
-        self._time[kept] = time_us[changed]
-        self._quality[kept] = quality[changed]
+        self._value[kept], self._time[kept], self._quality[kept] = (column[changed] for column in new)
         self._is_seen[kept] = True
         self._is_text[kept] = False
         is_kept[rows[changed]] = True
+
+    def _bands(self, signal: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Tell how far signals have to move: with a deadband of 0, at all."""
+        return np.maximum(self._band[signal] * self.factor, LEAST)
+
+    def _changed(self, new: State, held: State, band: npt.NDArray[np.float64]) -> Flags:
+        """Tell what differs enough from what was kept last."""
+        (value, time_us, quality), (last, last_us, last_quality) = new, held
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved = np.abs(value - last)
+        changed: Flags = moved >= band
+        if np.isnan(moved).any():
+            changed |= np.isnan(value) != np.isnan(last)
+        changed |= quality != last_quality
+        changed |= (time_us - last_us).view(np.uint64) >= self._longest_us  # before 0 is beyond every length
+        return changed
 
     def _one_by_one(self, columns: Columns, rows: list[int], is_kept: Flags) -> None:
         """Decide on rows of one signal, in order."""

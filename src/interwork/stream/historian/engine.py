@@ -7,7 +7,7 @@ invalidate its handle; the engine is then closed and opened again, and everythin
 """
 
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from interwork.core.errors import Damaged, DiskFull, InterworkError, LimitReache
 from interwork.core.resource import Batch
 from interwork.stream.columns import Columns, columns_of
 from interwork.stream.historian import sql
+from interwork.stream.historian.direct import Direct
 from interwork.stream.historian.lake import Sealed, attach, read_sealed
 
 MEMORY = "256MB"
@@ -45,6 +46,7 @@ class Engine:
         self.folder = folder
         self.sealed = Sealed(folder)
         """What is sealed; moved on before `hot` is trimmed, read after `hot` is pinned."""
+        self.direct = Direct()
         self.hot_from_us = NEVER
         """No unsealed reading is older than this."""
         self.is_broken = False
@@ -63,6 +65,7 @@ class Engine:
             try:
                 connection.execute(sql.HOT)
                 connection.execute(sql.KEEPING)
+                connection.execute(sql.TAKEN)
                 attach(connection, folder)
                 connection.execute("SET GLOBAL parquet_metadata_cache = true")
                 engine = cls(folder, connection)
@@ -99,8 +102,16 @@ class Engine:
         with telling(self.folder):
             return _number(self.sealing.execute(sql.HOT_ROWS, [self.mark]))
 
-    def insert(self, batches: Sequence[Batch], first: int) -> None:
-        """Append batches in one transaction, numbered from `first`; durable when this returns."""
+    def taken(self) -> dict[str, int]:
+        """Tell the last number kept of each sender whose batches may come twice."""
+        with telling(self.folder):
+            return dict(self.sealing.execute(sql.TAKEN_ALL).fetchall())
+
+    def insert(self, batches: Sequence[Batch], first: int, taken: Mapping[str, int] | None = None) -> None:
+        """Append batches in one transaction, numbered from `first`; durable when this returns.
+
+        `taken` is the last number of each sender among them, noted in the same transaction.
+        """
         self.check_space()
         parts = [columns_of(batch) for batch in batches]
         rows = sum(len(part.signal) for part in parts)
@@ -112,7 +123,23 @@ class Engine:
             incoming = pa.table({**incoming, "text": pa.array(words, pa.string())})
             text = sql.INSERT_TEXTS
         with self._writing():
+            if taken:
+                self._connection.execute("BEGIN")
             self._connection.execute(text)  # DuckDB finds `incoming` by its name
+            if taken:
+                self._note(taken)
+                self._connection.execute("COMMIT")
+
+    def take_back(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Drop unsealed readings by sequence (both inclusive) whose append was answered with a fault."""
+        with self._writing():
+            for first, last in spans:
+                self._connection.execute(sql.TAKE_BACK, [first, last])
+
+    def _note(self, taken: Mapping[str, int]) -> None:
+        for source, number in taken.items():
+            self._connection.execute(sql.FORGET_TAKEN, [source])
+            self._connection.execute(sql.NOTE_TAKEN, [source, number])
 
     def check_space(self) -> None:
         """Raise DiskFull before the reserve would be touched."""

@@ -1,25 +1,34 @@
 """What stays and what goes: retention, quota and legal hold of sealed readings, and files merged so that disk is freed.
 
-Dropping is a DELETE in the catalog: whole files go at once, of others DuckLake notes which rows are gone. `merge`
-then writes such an hour anew, and hours of several files as one, in order. Replaced files stay for `GRACE`, for the
-questions that still read them; then `free` removes them. Roll-ups are kept when the readings they came from go.
+Dropping is a DELETE in the catalog: whole files go at once, of others DuckLake notes which rows are gone. `settle`
+writes an hour that is over, and was sealed early in parts, as one file with its roll-ups. `merge` writes what has
+dropped rows anew, hours of several files as one, in order, and the hours of a day that is over as one file, or as a
+few where they hold much: a question of a week then opens seven files, not 168. Replaced files stay for `GRACE`, for
+the questions that still read them; then `free` removes them. Roll-ups are kept when the readings they came from go.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import duckdb
+import pyarrow as pa
 
 from interwork.stream.historian import sql
 from interwork.stream.historian.engine import Engine, run_query, telling
-from interwork.stream.historian.lake import HOUR_US, File, quoted
-from interwork.stream.historian.sealing import Lake, Written
+from interwork.stream.historian.lake import FRESH, HOUR_US, TABLES, File, quoted
+from interwork.stream.historian.queries import LEVELS_US
+from interwork.stream.historian.sealing import Lake, Written, group_of
 
 GRACE = timedelta(minutes=10)
 """How long replaced files stay for queries that still read them."""
 DAY_US = 24 * HOUR_US
+WIDTHS_US = (DAY_US, DAY_US // 2, DAY_US // 4, DAY_US // 8, HOUR_US)
+"""What files are merged to, the widest first: each is whole hours, and a whole part of a day."""
+FILE_ROWS = 12_000_000
+"""Hours are merged to files of so many rows at the most."""
 SMALL_ROWS = 2_000_000
 """So many cells of a day are merged before it is over: a plant of a thousand signals has one file of today."""
 MERGES_MAX = 24
@@ -62,8 +71,9 @@ class Keeping:
             for file in self._readings():
                 if excess <= 0:
                     break
-                excess -= file.bytes - sizes.get(file.name, 0.0)
-                cutoff = file.last_us // HOUR_US * HOUR_US + HOUR_US
+                gain = file.bytes - sizes.get(file.name, 0.0)
+                cutoff = _hour_within(file, excess / gain if gain > excess else 1.0)
+                excess -= gain
             return cutoff is not None and self._drop(sql.DROP_UNHELD, cutoff=cutoff)
 
     def drop_rolled(self, cutoff_us: int) -> bool:
@@ -84,20 +94,26 @@ class Keeping:
                 for file in reversed(self._readings()):
                     left -= sizes.get(file.name, 0.0)
                     if left < 0:
-                        cutoff = file.last_us // HOUR_US * HOUR_US + HOUR_US
+                        cutoff = _hour_within(file, -left / sizes[file.name])
                         dropped |= self._drop(sql.DROP_SHARE, cutoff=cutoff, share=int(share))
                         break
         return dropped
 
+    def settle(self, before_us: int) -> int:
+        """Write hours that ended before a time and have no roll-ups yet as one file each, with them; count them."""
+        with telling(self.engine.folder):
+            hours = sorted(self.engine.sealed.unrolled(-(1 << 63), before_us // HOUR_US * HOUR_US))
+            for hour in hours:
+                self._rewrite("reading", hour, HOUR_US, is_rolled=True)
+        return len(hours)
+
     def merge(self, before_us: int) -> int:
-        """Write hours of several files, or with dropped rows, and days of roll-ups, as one file each; count them."""
+        """Write spans of several files, or with dropped rows, as one file each; return how many."""
         done = 0
         with telling(self.engine.folder):
-            for table, width in (("reading", HOUR_US), ("rollup", DAY_US), ("state", DAY_US)):
-                for start in self._scattered(table, width, before_us):
-                    if done == MERGES_MAX:
-                        return done
-                    self._merge_one(table, start, width)
+            for table in TABLES:
+                for start, width in self._due(table, before_us)[: MERGES_MAX - done]:
+                    self._rewrite(table, start, width)
                     done += 1
         return done
 
@@ -113,6 +129,7 @@ class Keeping:
     def _drop(self, text: str, **values: int) -> bool:
         """Delete by a text of `sql`; tell whether anything was there to delete."""
         count = 0
+        self.settle(values.get("latest", values["cutoff"]))
 
         def drop() -> None:
             nonlocal count
@@ -136,30 +153,69 @@ class Keeping:
         found: list[tuple[str, int]] = self.engine.sealing.execute(text).fetchall()
         return {name: files[name].bytes * rows / max(1, files[name].rows) for name, rows in found}
 
-    def _scattered(self, table: str, width: int, before_us: int) -> Iterator[int]:
-        """Find the spans whose files lie within them and are several, or have lists of dropped rows."""
-        spans: dict[int, list[File]] = defaultdict(list)
-        for file in self.engine.sealed.files:
-            if file.table == table and file.first_us // width == file.last_us // width:
-                spans[file.first_us // width * width].append(file)
-        for start, files in sorted(spans.items()):
-            is_over = start + width <= before_us
-            is_small = table != "reading" and sum(file.rows for file in files) <= SMALL_ROWS
-            if (is_over or is_small) and (len(files) > 1 or files[0].has_drops):
-                yield start
+    def _due(self, table: str, before_us: int) -> list[tuple[int, int]]:
+        """Find what is to be written anew, widest first: starts and widths that share no file."""
+        due: list[tuple[int, int]] = []
+        files = [file for file in self.engine.sealed.files if file.table == table and not file.name.startswith(FRESH)]
+        for width in WIDTHS_US:
+            spans: dict[int, list[File]] = defaultdict(list)
+            for file in files:
+                if file.first_us // width == file.last_us // width:
+                    spans[file.first_us // width * width].append(file)
+            for start, held in sorted(spans.items()):
+                if (len(held) > 1 or held[0].has_drops) and _is_ripe(table, held, (start, width), before_us):
+                    due.append((start, width))
+                    files = [file for file in files if file not in held]
+        days = {day for file in files if file.has_drops for day in range(_day(file.first_us), file.last_us, DAY_US)}
+        return due + [(day, DAY_US) for day in sorted(days) if day + DAY_US <= before_us]
 
-    def _merge_one(self, table: str, start: int, width: int) -> None:
+    def _rewrite(self, table: str, start: int, width: int, *, is_rolled: bool = False) -> None:
         """Write a span's rows anew, in order, and put the file in the place of what held them."""
-        cursor, end = self.engine.sealing, start + width
+        lake, end = self.lake, start + width
+        rows = sum(file.rows for file in self.engine.sealed.of(table, start, end))
+        source = f"FROM lake.{table} WHERE time_us >= {start} AND time_us < {end}"
         written: list[Written] = []
         try:
-            run_query(cursor, sql.MERGED[table], start=start, end=end)
-            written.append(self.lake.write(table, cursor, f"{table}{start // HOUR_US}-merged"))
-            self.lake.change(lambda: _drop_span(cursor, table, start, end), written)
+            readers = self._sorted(table, (start, end), lake.chunks(source, rows), group_of(table, rows))
+            written.append(lake.write(table, readers, f"{'hour' if is_rolled else table}{start // HOUR_US}-merged"))
+            if is_rolled:
+                written += lake.roll(written[0].path, start, end - 1, self.engine.mark, is_whole=True)
+            lake.change(lambda: _drop_span(self.engine.sealing, table, start, end), written)
         except (duckdb.Error, OSError):
-            self.lake.give_up(written)
+            lake.give_up(written)
             raise
         self.engine.refresh()
+
+    def _sorted(
+        self, table: str, span: tuple[int, int], chunks: list[tuple[int, int]], group: int
+    ) -> Iterator[pa.RecordBatchReader]:
+        for level, (low, high) in product(LEVELS_US if table == "rollup" else LEVELS_US[:1], chunks):
+            given = {"start": span[0], "end": span[1], "low": low, "high": high, "level": level}
+            yield run_query(self.engine.sealing, sql.MERGED[table], (), **given).to_arrow_reader(group)
+
+
+def _is_ripe(table: str, held: list[File], span: tuple[int, int], before_us: int) -> bool:
+    """Tell whether files within a span are worth being one: it is over, and they are neither too much nor too little.
+
+    Roll-ups of a day are one file while they are few, the day over or not.
+    """
+    (start, width), rows = span, sum(file.rows for file in held)
+    if width == DAY_US and table != "reading" and rows <= SMALL_ROWS:
+        return True
+    if width == HOUR_US:
+        return start + width <= before_us
+    is_merged = any(file.last_us - file.first_us > width // 2 for file in held)
+    return _day(start) + DAY_US <= before_us and rows <= (2 if is_merged else 1) * FILE_ROWS
+
+
+def _day(time_us: int) -> int:
+    return time_us // DAY_US * DAY_US
+
+
+def _hour_within(file: File, share: float) -> int:
+    """Tell the end of the hour up to which a file has a share of its span."""
+    reached = file.first_us + min(1.0, share) * (file.last_us - file.first_us)
+    return min(int(reached), file.last_us) // HOUR_US * HOUR_US + HOUR_US
 
 
 def _drop_span(cursor: duckdb.DuckDBPyConnection, table: str, start: int, end: int) -> None:

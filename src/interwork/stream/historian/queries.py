@@ -7,11 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from interwork.core.resource import Batch
-from interwork.stream.columns import batch_of_table
+from interwork.stream.columns import GOOD_BELOW, batch_of_table
 from interwork.stream.historian import sql
+from interwork.stream.historian.direct import Figures, chosen, together
 from interwork.stream.historian.engine import Engine, run_query
 from interwork.stream.historian.lake import HOUR_US, Sealed
 from interwork.stream.historian.sealing import Lake
@@ -22,6 +24,8 @@ ROLLED_FROM_US = 4 * HOUR_US
 """A trend this long, or longer, is read from roll-ups."""
 LEVELS_US = (1_000_000, 60_000_000, HOUR_US)
 """Widths of the roll-ups' cells; a trend takes the widest that is not wider than its steps."""
+CELLS_MAX = 2_000_000
+"""So many cells are made steps in memory; of more, the database makes the steps."""
 LOOKBACKS_US = (2 * HOUR_US, 26 * HOUR_US)
 """How far back a last reading is looked for, before everything is searched."""
 
@@ -53,11 +57,22 @@ class Usage:
 def readings(
     engine: Engine, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int], limit: int
 ) -> Batch:
-    """Read signals over a span in order of time, one reading per signal and time: the newest to arrive."""
-    sealed = engine.sealed
-    text = newest_of(engine, sealed, cursor, signals, span) + sql.READINGS
-    run_query(cursor, text, signals=signals, mark=sealed.mark, start=span[0], end=span[1], limit=limit)
-    return batch_of_table(cursor.to_arrow_table())
+    """Read signals over a span in order of time, one reading per signal and time: the newest to arrive.
+
+    It is read window by window, each longer than the one before: the first readings of a long span need not wait
+    until all of it is sorted.
+    """
+    (start, end), sealed, width = span, engine.sealed, HOUR_US
+    tables: list[pa.Table] = []
+    while not tables or (start < end and limit):
+        held = [engine.hot_from_us, *(file.first_us for file in sealed.of("reading", start, end))]
+        start = max(start, min(held))
+        until = min(end, start + width)
+        text = newest_of(engine, sealed, cursor, signals, (start, until)) + sql.READINGS
+        run_query(cursor, text, signals=signals, mark=sealed.mark, start=start, end=until, limit=limit)
+        tables.append(cursor.to_arrow_table())
+        start, width, limit = until, 4 * width, limit - len(tables[-1])
+    return batch_of_table(pa.concat_tables(tables))
 
 
 def after(
@@ -83,11 +98,15 @@ def trend(engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: 
     sealed = engine.sealed
     level = max((one for one in LEVELS_US if one <= width), default=0)
     if end - start >= ROLLED_FROM_US and level and sealed.of("rollup", start, end):
-        _ask_rolled(engine, cursor, [signal], span, (-(-width // level) * level, level))
-    else:
-        text = newest_of(engine, sealed, cursor, [signal], span) + sql.TREND
-        run_query(cursor, text, signals=[signal], mark=sealed.mark, start=start, end=end, width=width)
-    return _trend_of(cursor.to_arrow_table())
+        return _trend_of(_rolled(engine, cursor, [signal], span, (-(-width // level) * level, level)))
+    source = sealed.source("reading", [span])
+    is_fresh = source is None or has_fresh(engine, sealed, cursor, [signal], span)
+    cells = None if is_fresh or end - start > FOREVER else _direct_raw(engine, sealed, signal, [span])
+    if cells is not None:
+        return _trend_of(_steps([cells], span, width, origin=start))
+    text = _newest(source, is_fresh=is_fresh) + sql.TREND
+    run_query(cursor, text, signals=[signal], mark=sealed.mark, start=start, end=end, width=width)
+    return _trend_of(_columns(cursor))
 
 
 def trends(
@@ -95,51 +114,132 @@ def trends(
 ) -> tuple["array[int]", Trend]:
     """Read several signals in steps on the grid of a width in whole seconds, signal by signal."""
     level = max(one for one in LEVELS_US if width % one == 0)
-    _ask_rolled(engine, cursor, signals, span, (width, level))
-    table = cursor.to_arrow_table()
-    return array("i", table["signal"].to_numpy().astype("int32").tobytes()), _trend_of(table)
+    figures = _rolled(engine, cursor, signals, span, (width, level))
+    return array("i", figures["signal"].astype(np.int32).tobytes()), _trend_of(figures)
 
 
-def _trend_of(table: pa.Table) -> Trend:
+def _trend_of(figures: Figures) -> Trend:
     return Trend(
-        time_us=array("q", table["step"].to_numpy().tobytes()),
-        low=array("d", table["low"].to_numpy().tobytes()),
-        mean=array("d", table["mean"].to_numpy().tobytes()),
-        high=array("d", table["high"].to_numpy().tobytes()),
-        count=array("q", table["count"].to_numpy().tobytes()),
+        time_us=array("q", figures["step"].tobytes()),
+        low=array("d", figures["low"].tobytes()),
+        mean=array("d", figures["mean"].tobytes()),
+        high=array("d", figures["high"].tobytes()),
+        count=array("q", figures["count"].tobytes()),
     )
 
 
-def _ask_rolled(
+def _columns(cursor: duckdb.DuckDBPyConnection) -> Figures:
+    table = cursor.to_arrow_table()
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _rolled(
     engine: Engine,
     cursor: duckdb.DuckDBPyConnection,
     signals: Sequence[int],
     span: tuple[int, int],
     step: tuple[int, int],
-) -> None:
-    """Put the question for a trend of cells of a level, and of readings where there are none: steps are whole cells."""
+) -> Figures:
+    """Read a trend of cells of a level, and of readings where there are none: steps are whole cells."""
     (start, end), (width, level), sealed = span, step, engine.sealed
-    first, until = -(-start // level) * level, end // level * level
-    given = {"mark": sealed.mark, "start": start, "end": end, "first": first, "until": until}
+    given = {"mark": sealed.mark, "start": start, "end": end, "width": width, "level": level}
+    given |= {"first": -(-start // level) * level, "until": end // level * level}
     hour = start // HOUR_US * HOUR_US
     rolled = sealed.source("rollup", [(hour, end)]) or "lake.rollup"
-    apart = hours_of(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < end else set()
-    is_fresh = bool(apart)
-    apart |= sealed.unrolled(start, end)
+    dirty = hours_of(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < end else set()
+    apart = dirty | sealed.unrolled(start, end)
+    is_once = sealed.is_apart("rollup", hour, end)
     if level < LEVELS_US[1]:
-        apart |= hours_of(cursor, sql.THIN.replace(sql.SEALED, rolled), signals, {**given, "first": hour})
-    is_once = not apart and sealed.is_apart("rollup", hour, end)
-    cells = (sql.CELLS_ONCE if is_once else sql.CELLS).replace(sql.SEALED, rolled)
-    raw = [(low, high) for low, high in ((start, first), (until, end)) if low < high]
-    raw += [(one, one + HOUR_US) for one in apart]
-    source = sealed.source("reading", raw)
-    if is_fresh or source is not None:
-        newest = sql.NEWEST_HOT if source is None else sql.NEWEST if is_fresh else sql.NEWEST_SEALED
-        newest = newest.replace(sql.SEALED, source or "") + "SELECT * FROM newest"
-        cells = f"({cells}) UNION ALL ({sql.RAW_CELLS.replace('/*newest*/', newest)})"
-    text = sql.ROLLED_TREND.replace("/*cells*/", cells)
-    text = text.replace("/*apart*/", listed(apart))
-    run_query(cursor, text, signals, width=width, level=level, **given)
+        thin = _direct_thin(engine, sealed, signals[0], (hour, end)) if is_once and len(signals) == 1 else None
+        if thin is None:
+            thin = hours_of(cursor, sql.THIN.replace(sql.SEALED, rolled), signals, {**given, "first": hour})
+        apart |= thin
+    raw = _raw_spans(span, (given["first"], given["until"]), apart)
+    cells = (sql.CELLS_ONCE if is_once else sql.CELLS).replace(sql.SEALED, rolled).replace("/*apart*/", listed(apart))
+    newest = _newest(sealed.source("reading", raw), is_fresh=bool(dirty)) + "SELECT * FROM newest"
+    raws = sql.RAW_CELLS.replace("/*newest*/", newest).replace("/*apart*/", listed(apart))
+    if (end - start) // level * len(signals) > CELLS_MAX:
+        text = sql.ROLLED_TREND.replace("/*cells*/", f"({cells}) UNION ALL ({raws})")
+        run_query(cursor, text, signals, **given)
+        return _columns(cursor)
+    found = _direct_cells(engine, sealed, signals[0], given, apart) if is_once and len(signals) == 1 else None
+    parts = [_columns(run_query(cursor, cells, signals, **given)) if found is None else found]
+    if raw:
+        found = _direct_raw(engine, sealed, signals[0], raw) if not dirty and len(signals) == 1 else None
+        parts.append(_columns(run_query(cursor, raws, signals, **given)) if found is None else found)
+    return _steps(parts, span, width)
+
+
+def _raw_spans(span: tuple[int, int], whole: tuple[int, int], apart: set[int]) -> list[tuple[int, int]]:
+    """List what of a span no cell tells: its ends beside whole cells, and the hours apart."""
+    ends = [(span[0], min(whole[0], span[1])), (max(whole[1], span[0]), span[1])]
+    if whole[0] > whole[1]:
+        ends = [span]
+    spans = [one for one in ends if one[0] < one[1] and one[0] // HOUR_US * HOUR_US not in apart]
+    spans += [(max(span[0], one), min(span[1], one + HOUR_US)) for one in apart]
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        is_next = bool(joined) and joined[-1][1] == start
+        joined.append((joined.pop()[0] if is_next else start, end))
+    return joined
+
+
+def _direct_thin(engine: Engine, sealed: Sealed, signal: int, span: tuple[int, int]) -> set[int] | None:
+    """Find the hours that have no roll-up by the second in the files themselves; None where they do not tell all."""
+    wanted = {"signal": (signal, signal), "width": (HOUR_US, HOUR_US), "time_us": (span[0], span[1] - 1)}
+    hours = engine.direct.read(sealed, "rollup", ("time_us", "rows"), wanted)
+    return None if hours is None else set(hours["time_us"][hours["rows"] < sql.DENSE].astype(np.int64).tolist())
+
+
+def _direct_cells(
+    engine: Engine, sealed: Sealed, signal: int, given: dict[str, int], apart: set[int]
+) -> Figures | None:
+    """Read a signal's cells from the files themselves, but none of some hours; None where they do not tell all."""
+    wanted = {"signal": (signal, signal), "width": (given["level"],) * 2}
+    wanted |= {"time_us": (given["first"], given["until"] - 1)}
+    cells = engine.direct.read(sealed, "rollup", sql.CELL[1:], wanted)
+    if cells is None:
+        return None
+    if apart:
+        cells = chosen(cells, ~np.isin(cells["time_us"] // HOUR_US * HOUR_US, list(apart)))
+    return {"signal": np.full(len(cells["time_us"]), signal), **cells}
+
+
+def _direct_raw(engine: Engine, sealed: Sealed, signal: int, spans: Sequence[tuple[int, int]]) -> Figures | None:
+    """Read a signal's good readings, each a cell, from the files themselves; None where they do not tell all."""
+    parts: list[Figures] = []
+    for start, end in spans:
+        wanted = {"signal": (signal, signal), "time_us": (start, end - 1), "quality": (0, GOOD_BELOW - 1)}
+        found = engine.direct.read(sealed, "reading", ("time_us", "value"), wanted)
+        if found is None:
+            return None
+        parts.append(chosen(found, np.isfinite(found["value"])))
+    time_us, value = together(parts).values()
+    cell = {"low": value, "high": value, "total": value, "count": np.ones(len(value), np.int64)}
+    return {"signal": np.full(len(value), signal), "time_us": time_us, **cell}
+
+
+def _steps(parts: Sequence[Figures], span: tuple[int, int], width: int, origin: int = 0) -> Figures:
+    """Put cells together into steps counted from an origin, by signal and time."""
+    cells = together([{name: part[name] for name in sql.CELL} for part in parts])
+    cells = chosen(cells, cells["count"] > 0)
+    if not len(cells["count"]):
+        return dict.fromkeys(("signal", "step", "low", "mean", "high", "count"), np.empty(0))
+    signal, time_us = cells["signal"], cells["time_us"]
+    if not np.all((signal[1:] > signal[:-1]) | ((signal[1:] == signal[:-1]) & (time_us[1:] >= time_us[:-1]))):
+        order = np.lexsort((time_us, signal))
+        cells = {name: column[order] for name, column in cells.items()}
+    signal, step = cells["signal"], (cells["time_us"] - origin) // width
+    begins = np.flatnonzero((np.diff(signal, prepend=-1) != 0) | (np.diff(step, prepend=0) != 0))
+    count = np.add.reduceat(cells["count"], begins)
+    return {
+        "signal": signal[begins],
+        "step": np.maximum(span[0], origin + step[begins] * width),
+        "low": np.minimum.reduceat(cells["low"], begins),
+        "mean": np.add.reduceat(cells["total"], begins) / count,
+        "high": np.maximum.reduceat(cells["high"], begins),
+        "count": count,
+    }
 
 
 def hours_of(cursor: duckdb.DuckDBPyConnection, text: str, signals: Sequence[int], given: dict[str, int]) -> set[int]:
@@ -186,11 +286,13 @@ def newest_of(
 ) -> str:
     """Write what the newest readings of a span are, from `hot` and the files that may have some."""
     source = sealed.source("reading", [span])
-    if source is None:
-        return sql.NEWEST_HOT
-    return (sql.NEWEST if has_fresh(engine, sealed, cursor, signals, span) else sql.NEWEST_SEALED).replace(
-        sql.SEALED, source
-    )
+    return _newest(source, is_fresh=source is None or has_fresh(engine, sealed, cursor, signals, span))
+
+
+def _newest(source: str | None, *, is_fresh: bool) -> str:
+    """Write what the newest readings are, of a source of sealed ones and, where there are fresh ones, of `hot`."""
+    text = sql.NEWEST_HOT if source is None else sql.NEWEST if is_fresh else sql.NEWEST_SEALED
+    return text.replace(sql.SEALED, source or "")
 
 
 def has_fresh(

@@ -4,13 +4,18 @@ The order is what makes a power cut harmless: write under a temporary name, fsyn
 then ONE catalog transaction registers the files, drops what they replace, and moves the mark; only then may `hot` be
 trimmed. Files are cut by hour of source time, so that retention drops whole files. Late data of an hour is merged
 with what the hour already has while that is the smaller part, and otherwise becomes a further file of the hour, until
-`Keeping` merges them. The roll-ups of the hours concerned are written and registered with the same mark.
+`Keeping` merges them. The roll-ups of the hours concerned are written and registered with the same mark; only an hour
+that is not over yet, sealed early for its size, gets them once it is (`Keeping.settle`): its files are `FRESH`, and
+questions read them as they are. What is large is sorted by some signals at a time, so that memory stays bounded.
 """
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,13 +25,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interwork.core.errors import Damaged
+from interwork.stream.columns import SIGNALS_END
 from interwork.stream.historian import sql
 from interwork.stream.historian.engine import Engine, run_query, telling
-from interwork.stream.historian.lake import HOUR_US, TABLES, File, files_of, quoted
+from interwork.stream.historian.lake import FRESH, HOUR_US, TABLES, File, files_of, quoted
 
 ROW_GROUP = 61_440
-"""Rows per Parquet row group: one signal of an hour then costs one small read."""
+"""Rows per Parquet row group at least: one signal of an hour then costs one small read."""
 ROLLED_GROUP = 6_144
+GROUP_GROWS = 23
+"""By this times the root of a file's rows groups grow: passing over one costs what decoding some 500 rows does."""
+CHUNK_ROWS = 4_000_000
+"""Rows sorted at a time: what DuckDB's memory holds without the disk's help."""
+NEVER_US = 1 << 63
 SPANS_MAX = 96
 """Files made by one seal at the most; a long backfill is cut into longer spans instead."""
 LEVEL = 6
@@ -35,7 +46,8 @@ MAGIC = b"PAR1"
 """What a whole Parquet file ends with."""
 
 _DICTIONARY = ["signal", "value", "quality", "text", "width", "state", "last_state", "count", "rows", "bad"]
-_KEY = ("signal", "time_us")
+_KEY = ("signal", "time_us", "width", "state")
+"""What tells rows apart, where a table has it."""
 _ENCODED = {"time_us", "seq"}
 
 
@@ -61,6 +73,8 @@ class Lake:
     """The sealed files of an engine's folder."""
 
     engine: Engine
+    over_us: int = NEVER_US
+    """Hours that end later are not over yet."""
 
     @property
     def folder(self) -> Path:
@@ -76,15 +90,22 @@ class Lake:
             merged: list[bool] = []
             try:
                 for span in spans:
-                    merged.append(self._is_smaller_part(span))
-                    written.append(self._write_span(span, mark, upto, is_merged=merged[-1]))
-                    written += self.roll(written[-1].path, span.first, span.last, upto, is_whole=merged[-1])
+                    is_fresh = self._is_fresh(span)
+                    merged.append(not is_fresh and self._is_smaller_part(span))
+                    written.append(self._write_span(span, mark, upto, is_merged=merged[-1], is_fresh=is_fresh))
+                    if not is_fresh:
+                        written += self.roll(written[-1].path, span.first, span.last, upto, is_whole=merged[-1])
                 self._register(list(zip(spans, merged, strict=True)), written, upto)
             except (duckdb.Error, OSError):
                 self.give_up(written)
                 raise
             self.engine.refresh()
         return sum(span.rows for span in spans)
+
+    def _is_fresh(self, span: Span) -> bool:
+        """Tell whether a span is an hour that gets its roll-ups later: it is not over, or has waited for them."""
+        is_waiting = span.end > self.over_us or bool(self.engine.sealed.unrolled(span.start, span.end))
+        return span.end - span.start == HOUR_US and is_waiting
 
     def _is_smaller_part(self, span: Span) -> bool:
         """Tell whether the lake already has readings of the span, but not more than the new ones."""
@@ -95,20 +116,20 @@ class Lake:
         row = run_query(self.engine.sealing, text, start=span.start, end=span.end, limit=span.rows + 1).fetchone()
         return row is not None and 0 < row[0] <= span.rows
 
-    def _write_span(self, span: Span, mark: int, upto: int, *, is_merged: bool) -> Written:
+    def _write_span(self, span: Span, mark: int, upto: int, *, is_merged: bool, is_fresh: bool) -> Written:
         text = sql.SEAL_MERGED if is_merged else sql.SEAL_NEW
         cursor = run_query(self.engine.sealing, text, mark=mark, upto=upto, start=span.start, end=span.end)
-        return self.write("reading", cursor, f"hour{span.start // HOUR_US}-{upto}")
+        name = f"{FRESH if is_fresh else 'hour'}{span.start // HOUR_US}-{upto}"
+        return self.write("reading", [cursor.to_arrow_reader(group_of("reading", span.rows))], name)
 
-    def write(self, table: str, cursor: duckdb.DuckDBPyConnection, name: str) -> Written:
-        """Write rows that come sorted into a file, of each key the last; durable when this returns."""
-        reader = cursor.to_arrow_reader(ROW_GROUP if table == "reading" else ROLLED_GROUP)
+    def write(self, table: str, readers: Iterable[pa.RecordBatchReader], name: str) -> Written:
+        """Write rows that come sorted, reader by reader, into a file, of each key the last; durable when it returns."""
         folder = files_of(self.engine.folder, table)
         path = folder / f"{name}-{secrets.token_hex(4)}.parquet"
         passing = path.with_suffix(".tmp")
         try:
             with passing.open("wb") as file:
-                _write_newest(reader, file)
+                _write_newest(readers, file)
                 file.flush()
                 os.fsync(file.fileno())
             passing.rename(path)
@@ -124,7 +145,7 @@ class Lake:
         Where the file does not hold the whole hours, the rest of its signals' readings is read beside it. Roll-ups
         that know more readings than are still held (retention dropped them) stay as they are.
         """
-        cursor, sealed = self.engine.sealing, self.engine.sealed
+        sealed = self.engine.sealed
         start, end = first // HOUR_US * HOUR_US, last // HOUR_US * HOUR_US + HOUR_US
         others = sealed.source("reading", [(start, end)])
         rolled = sealed.source("rollup", [(start, end)])
@@ -135,16 +156,40 @@ class Lake:
             source = sql.NOT_FINAL.replace("/*source*/", source).replace(sql.SEALED, rolled)
             source = source.replace("/*held*/", sql.NONE_HELD if others is None else f"SELECT * FROM {others}")
         source = source.replace("$start", str(start)).replace("$end", str(end))
-        cursor.execute(
-            sql.ROLLING.replace("/*source*/", source).replace("$start", str(start)).replace("$end", str(end))
-        )
+        rows = pq.read_metadata(path).num_rows
+        rows += 0 if is_whole else sum(file.rows for file in sealed.of("reading", start, end))
+        chunks = self.chunks(source, rows)
         made = []
         for table, text in (("rollup", sql.ROLLUP), ("state", sql.STATE)):
-            run_query(cursor, text, upto=upto)
-            made.append(self.write(table, cursor, f"{table}{start // HOUR_US}-{upto}"))
+            readers = self._rolled(source, chunks, text, (start, end, upto))
+            made.append(self.write(table, readers, f"{table}{start // HOUR_US}-{upto}"))
         kept = [one for one in made if pq.read_metadata(one.path).num_rows]
         _remove(one.path for one in made if one not in kept)
         return kept
+
+    def _rolled(
+        self, source: str, chunks: Sequence[tuple[int, int]], text: str, given: tuple[int, int, int]
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Roll a source up, some signals at a time."""
+        cursor, (start, end, upto) = self.engine.sealing, given
+        for low, high in chunks:
+            part = source if len(chunks) == 1 else f"FROM ({source}) WHERE signal >= {low} AND signal < {high}"
+            view = sql.ROLLING.replace("/*source*/", part)
+            cursor.execute(view.replace("$start", str(start)).replace("$end", str(end)))
+            yield run_query(cursor, text, upto=upto).to_arrow_reader(ROLLED_GROUP)
+
+    def chunks(self, source: str, rows: int) -> list[tuple[int, int]]:
+        """Cut the signals of a source (a text that selects so many rows) into ranges of some rows each."""
+        borders, held = [0], 0
+        if rows > CHUNK_ROWS:
+            for signal, count in self.engine.sealing.execute(
+                sql.ROWS_BY_SIGNAL.replace("/*source*/", source)
+            ).fetchall():
+                if held and held + count > CHUNK_ROWS:
+                    borders.append(signal)
+                    held = 0
+                held += count
+        return list(pairwise([*borders, SIGNALS_END]))
 
     def _register(self, spans: Sequence[tuple[Span, bool]], written: Sequence[Written], upto: int) -> None:
         """Drop what is replaced, add the files, move the mark: one transaction."""
@@ -152,9 +197,13 @@ class Lake:
 
         def drop() -> None:
             for span, is_merged in spans:
-                if self.engine.sealed.source("reading", [(span.start, span.end)]) is not None:
-                    text = sql.DROP_SPAN if is_merged else sql.DROP_CORRECTED
-                    run_query(self.engine.sealing, text, mark=mark, upto=upto, **span._asdict())
+                held = self.engine.sealed.of("reading", span.first, span.last + 1)
+                if is_merged:
+                    run_query(self.engine.sealing, sql.DROP_SPAN, start=span.start, end=span.end)
+                elif held:
+                    first = max(span.first, min(file.first_us for file in held))
+                    last = min(span.last, max(file.last_us for file in held))
+                    run_query(self.engine.sealing, sql.DROP_CORRECTED, mark=mark, upto=upto, first=first, last=last)
 
         self.change(drop, written, upto)
 
@@ -257,39 +306,51 @@ def _spans(cursor: duckdb.DuckDBPyConnection, mark: int, upto: int) -> list[Span
     return [Span(start, start + width, rows, first, last) for start, rows, first, last in found]
 
 
-def _write_newest(reader: pa.RecordBatchReader, file: object) -> None:
-    """Copy sorted rows, keeping the last of each key; a row group's last row waits for the next."""
-    names = reader.schema.names
-    encoded = {name: "DELTA_BINARY_PACKED" for name in names if name in _ENCODED}
-    dictionary = [name for name in names if name in _DICTIONARY]
-    key = [name for name in ("width", *_KEY) if name in names] if "state" not in names else [*_KEY, "state"]
-    writer = pq.ParquetWriter(
+def group_of(table: str, rows: int) -> int:
+    """Tell how many rows a row group of a file of so many rows has."""
+    return max(ROW_GROUP if table == "reading" else ROLLED_GROUP, GROUP_GROWS * isqrt(rows))
+
+
+def _write_newest(readers: Iterable[pa.RecordBatchReader], file: object) -> None:
+    """Copy sorted rows, keeping the last of each key, and begin a row group with each reader.
+
+    A row group's last row waits for the next; no reader has a key of another one.
+    """
+    writer: pq.ParquetWriter | None = None
+    with ExitStack() as opened:
+        for reader in readers:
+            writer = writer or opened.enter_context(_writer(reader.schema, file))
+            waiting = carried = reader.schema.empty_table()
+            for part in reader:
+                if not part.num_rows:
+                    continue
+                table = pa.concat_tables([carried, pa.Table.from_batches([part])]).combine_chunks()
+                if len(waiting):
+                    writer.write_table(waiting)
+                waiting = table.slice(0, len(table) - 1).filter(pa.array(_is_last(table)))
+                carried = table.slice(len(table) - 1)
+            if len(carried):
+                writer.write_table(pa.concat_tables([waiting, carried]).combine_chunks())
+
+
+def _writer(schema: pa.Schema, file: object) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
         file,
-        reader.schema,
+        schema,
         compression="zstd",
         compression_level=LEVEL,
-        use_dictionary=dictionary,
-        column_encoding=encoded,
+        use_dictionary=[name for name in schema.names if name in _DICTIONARY],
+        column_encoding={name: "DELTA_BINARY_PACKED" for name in schema.names if name in _ENCODED},
     )
-    with writer:
-        waiting = carried = reader.schema.empty_table()
-        for part in reader:
-            if not part.num_rows:
-                continue
-            table = pa.concat_tables([carried, pa.Table.from_batches([part])]).combine_chunks()
-            if len(waiting):
-                writer.write_table(waiting)
-            waiting = table.slice(0, len(table) - 1).filter(pa.array(_is_last(table, key)))
-            carried = table.slice(len(table) - 1)
-        writer.write_table(pa.concat_tables([waiting, carried]).combine_chunks())
 
 
-def _is_last(table: pa.Table, key: Sequence[str]) -> "np.typing.NDArray[np.bool_]":
+def _is_last(table: pa.Table) -> "np.typing.NDArray[np.bool_]":
     """Tell of each row but the last whether the next one has another key."""
     differs = np.zeros(len(table) - 1, np.bool_)
-    for name in key:
-        column = table[name].to_numpy(zero_copy_only=False)
-        differs |= column[1:] != column[:-1]
+    for name in _KEY:
+        if name in table.column_names:
+            column = table[name].to_numpy(zero_copy_only=False)
+            differs |= column[1:] != column[:-1]
     return differs
 
 

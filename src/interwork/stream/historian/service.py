@@ -33,6 +33,7 @@ from interwork.stream.historian.keeping import Keeping
 from interwork.stream.historian.lake import HOUR_US
 from interwork.stream.historian.queries import ALWAYS, FOREVER, Trend, Usage
 from interwork.stream.historian.sealing import Lake
+from interwork.stream.origin import Origin
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -77,11 +78,14 @@ class Health:
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One append under way."""
+    """One append under way; done when it has a sequence or a fault."""
 
     batch: Batch
+    origin: Origin | None = None
     sequence: int = 0
     fault: InterworkError | None = None
+    is_given_up: bool = False
+    """True where it was taken back before its commit began."""
 
 
 class Historian:
@@ -92,6 +96,9 @@ class Historian:
         self._clock = clock
         self._limits = limits
         self._engine: Engine | None = None
+        self._taken: dict[str, int] = {}
+        self._unsure: list[tuple[int, int]] = []
+        """Sequences of appends that were answered with a fault, and may be in the database that could not be opened."""
         self._sequence = 0
         self._hot_rows = 0
         self._threads = anyio.CapacityLimiter(READERS + 2)
@@ -120,12 +127,20 @@ class Historian:
         async with self._writing:
             await self._let_go()
 
-    async def append(self, batch: Batch) -> int:
-        """Keep a batch, durable when this returns; the answer is the sequence of its last reading."""
+    async def taken(self) -> dict[str, int]:
+        """Tell the last number kept of each sender whose batches may come twice."""
+        await self._awake()
+        return dict(self._taken)
+
+    async def append(self, batch: Batch, origin: Origin | None = None) -> int:
+        """Keep a batch, durable when this returns; the answer is the sequence of its last reading.
+
+        One with an origin is kept once, however often it is sent, over crashes too.
+        """
         rows = len(columns_of(batch).signal)
         if rows == 0:
             return self._sequence
-        entry = _Entry(batch)
+        entry = _Entry(batch, origin)
         try:
             with anyio.fail_after(APPEND_S):
                 async with self._door:
@@ -137,7 +152,10 @@ class Historian:
                     finally:
                         if entry in self._waiting:
                             self._waiting.remove(entry)
+                            entry.is_given_up = True
         except TimeoutError as fault:
+            if entry.sequence or await self._is_kept_late(entry):
+                return entry.sequence
             raise LimitReached(
                 f"{rows} readings waited {APPEND_S:.0f} s to be written and were not.",
                 where="historian",
@@ -146,6 +164,14 @@ class Historian:
         if entry.fault is not None:
             raise copy.copy(entry.fault) from entry.fault
         return entry.sequence
+
+    async def _is_kept_late(self, entry: _Entry) -> bool:
+        """Tell, after an append's time is up, whether the commit under way kept it after all."""
+        if not entry.is_given_up:
+            with anyio.move_on_after(APPEND_S, shield=True):
+                async with self._writing:
+                    pass
+        return bool(entry.sequence)
 
     async def _commit(self) -> None:
         """Write the batches that wait, in one transaction; each learns its sequence or the fault."""
@@ -158,16 +184,52 @@ class Historian:
             try:
                 self._check_backlog()
                 engine = self._engine or await self._revive()
-                await self._thread(engine.insert, [entry.batch for entry in group], self._sequence + 1)
             except InterworkError as fault:
                 for entry in group:
                     entry.fault = fault
-                await self._mend(fault)
                 return
-        self._hot_rows += rows
+            await self._keep(engine, self._new_of(group))
+
+    def _new_of(self, group: list[_Entry]) -> list[_Entry]:
+        """Leave out what was kept before; it is done."""
+        fresh: list[_Entry] = []
+        noted: dict[str, int] = {}
         for entry in group:
-            self._sequence += len(entry.batch)
-            entry.sequence = self._sequence
+            if entry.origin is not None and entry.origin.is_in({**self._taken, **noted}):
+                entry.sequence = max(self._sequence, 1)
+                continue
+            if entry.origin is not None:
+                noted[entry.origin.source] = entry.origin.number
+            fresh.append(entry)
+        return fresh
+
+    async def _keep(self, engine: Engine, group: list[_Entry]) -> None:
+        """Write batches in one transaction. Where one failed, what is found after opening anew tells its outcome."""
+        if not group:
+            return
+        before, rows = self._sequence, sum(len(entry.batch) for entry in group)
+        taken = {entry.origin.source: entry.origin.number for entry in group if entry.origin is not None}
+        try:
+            await self._thread(engine.insert, [entry.batch for entry in group], before + 1, taken)
+        except InterworkError as fault:
+            await self._mend(fault)
+            if self._sequence < before + rows:
+                self._refuse(group, before, fault)
+                return
+        else:
+            self._sequence, self._hot_rows = before + rows, self._hot_rows + rows
+            self._taken |= taken
+        for entry in group:
+            before += len(entry.batch)
+            entry.sequence = before
+
+    def _refuse(self, group: list[_Entry], before: int, fault: InterworkError) -> None:
+        """Answer with a fault; what has no origin would be kept twice when it is sent again, so it is taken back."""
+        for entry in group:
+            if self._engine is None and entry.origin is None:
+                self._unsure.append((before + 1, before + len(entry.batch)))
+            before += len(entry.batch)
+            entry.fault = fault
 
     def _check_backlog(self) -> None:
         if self._hot_rows >= HOT_MAX:
@@ -288,8 +350,11 @@ class Historian:
             self._level = health.level
 
     async def seal(self) -> int:
-        """Seal everything appended so far; return how many readings that was."""
-        return await self._seal(lambda _: self._sequence)
+        """Seal everything appended so far, with its roll-ups; return how many readings that was."""
+        sealed = await self._seal(lambda _: self._sequence)
+        async with self._cut() as engine:
+            await self._thread(Keeping(engine).settle, FOREVER)
+        return sealed
 
     async def run(self) -> None:
         """Seal by the hour or by size and keep to the limits, for ever; a fault is told and tried again."""
@@ -310,9 +375,9 @@ class Historian:
         is_new = self._hour() > hour
         if is_new:
             hour = self._hour()
-            await self._seal(lambda engine: engine.sequence_before(hour * HOUR_US))
+            await self._seal(lambda engine: engine.sequence_before(hour * HOUR_US), hour * HOUR_US)
         elif self._hot_rows >= SEAL_ROWS:
-            await self.seal()
+            await self._seal(lambda _: self._sequence, hour * HOUR_US)
         else:
             return hour
         await self._keep_limits()
@@ -321,13 +386,13 @@ class Historian:
     def _hour(self) -> int:
         return (to_us(self._clock()) - SEAL_AFTER_US) // HOUR_US
 
-    async def _seal(self, upto: Callable[[Engine], int]) -> int:
-        """Seal up to a sequence, then trim: writing goes on until the trim."""
+    async def _seal(self, upto: Callable[[Engine], int], over_us: int = FOREVER) -> int:
+        """Seal up to a sequence, then trim: writing goes on until the trim. Hours that end after `over_us` go on."""
         async with self._sealing:
             async with self._cut() as engine:
 
                 def cut() -> int:
-                    return Lake(engine).seal(min(upto(engine), self._sequence))
+                    return Lake(engine, over_us).seal(min(upto(engine), self._sequence))
 
                 sealed = await self._limited(engine.sealing, SEAL_S, cut)
             if sealed:
@@ -348,6 +413,7 @@ class Historian:
     async def _keep_limits(self) -> None:
         async with self._cut() as engine:
             keeping, moment = Keeping(engine), to_us(self._clock())
+            await self._thread(keeping.settle, moment - SEAL_AFTER_US)
             if self._limits is not None:
                 cutoff = moment - int(self._limits.retention_days * 24 * HOUR_US)
                 if await self._thread(keeping.drop_before, cutoff, moment):
@@ -461,7 +527,11 @@ class Historian:
 
     async def _open(self) -> None:
         engine = await self._thread(_open_clean, self._folder)
+        unsure, self._unsure = self._unsure, []
+        if unsure:
+            await self._thread(engine.take_back, unsure)
         self._sequence = await self._thread(engine.last_sequence)
+        self._taken = await self._thread(engine.taken)
         self._hot_rows = await self._thread(engine.hot_rows)
         self._engine = engine
 

@@ -21,6 +21,13 @@ KEEPING = """CREATE TABLE IF NOT EXISTS keeping (
 )"""
 """What is to be kept of a signal otherwise than of the rest; signals of one `share` have one quota together."""
 
+TAKEN = "CREATE TABLE IF NOT EXISTS taken (source VARCHAR NOT NULL, number BIGINT NOT NULL)"
+"""The last number kept of each sender whose batches may come twice; it moves in the transaction that keeps one."""
+TAKEN_ALL = "SELECT source, max(number) FROM taken GROUP BY source"
+TAKE_BACK = "DELETE FROM hot WHERE seq >= ? AND seq <= ?"
+FORGET_TAKEN = "DELETE FROM taken WHERE source = ?"
+NOTE_TAKEN = "INSERT INTO taken VALUES (?, ?)"
+
 LAKE = (
     """CREATE TABLE IF NOT EXISTS lake.reading (
         signal INTEGER, time_us BIGINT, value DOUBLE, quality UINTEGER, text VARCHAR, seq BIGINT
@@ -151,14 +158,17 @@ RETAIN = """INSERT OR REPLACE INTO keeping SELECT incoming.signal, $keep_us, $qu
     coalesce($hold, held.hold, false) FROM incoming LEFT JOIN keeping AS held USING (signal)"""
 """A hold of NULL leaves the one there is."""
 RELEASE = "DELETE FROM keeping WHERE keep_us IS NULL AND quota IS NULL AND NOT hold"
+ROWS_BY_SIGNAL = "SELECT signal, count(*) FROM (/*source*/) GROUP BY signal ORDER BY signal"
 NEXT_SHARE = "SELECT coalesce(max(share), 0) + 1 FROM keeping"
 MERGED = {
     "reading": """SELECT signal, time_us, value, quality, text, seq FROM lake.reading
-        WHERE time_us >= $start AND time_us < $end ORDER BY signal, time_us, seq""",
+        WHERE time_us >= $start AND time_us < $end AND signal >= $low AND signal < $high
+        ORDER BY signal, time_us, seq""",
     "rollup": """SELECT signal, width, time_us, low, high, total, count, last, bad, rows, seq FROM lake.rollup
-        WHERE time_us >= $start AND time_us < $end ORDER BY width, signal, time_us, seq""",
+        WHERE time_us >= $start AND time_us < $end AND signal >= $low AND signal < $high
+        AND width = $level ORDER BY signal, time_us, seq""",
     "state": """SELECT signal, time_us, state, us, first_us, last_state, seq FROM lake.state
-        WHERE time_us >= $start AND time_us < $end
+        WHERE time_us >= $start AND time_us < $end AND signal >= $low AND signal < $high
         QUALIFY seq = max(seq) OVER (PARTITION BY signal, time_us) ORDER BY signal, time_us, state, seq""",
 }
 ADD_FILE = "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)"
@@ -257,11 +267,16 @@ CELLS = """SELECT signal, time_us, low, high, total, count FROM /*sealed*/
     AND NOT list_contains(/*apart*/, time_us // 3600000000 * 3600000000)
     QUALIFY row_number() OVER (PARTITION BY signal, time_us ORDER BY seq DESC) = 1"""
 CELLS_ONCE = """SELECT signal, time_us, low, high, total, count FROM /*sealed*/
-    WHERE width = $level AND signal IN (/*signals*/) AND time_us >= $first AND time_us < $until"""
-"""The same where no file holds a cell that another one has, and no hour is apart."""
-RAW_CELLS = """SELECT signal, time_us, value AS low, value AS high, value AS total, 1 AS count FROM (/*newest*/)
-    WHERE quality < 1073741824 AND isfinite(value) AND (time_us < $first OR time_us >= $until
-    OR list_contains(/*apart*/, time_us // 3600000000 * 3600000000))"""
+    WHERE width = $level AND signal IN (/*signals*/) AND time_us >= $first AND time_us < $until
+    AND NOT list_contains(/*apart*/, time_us // 3600000000 * 3600000000)"""
+"""The same where no file holds a cell that another one has."""
+CELL = ("signal", "time_us", "low", "high", "total", "count")
+RAW_CELLS = """SELECT signal, time_us - ((time_us % $width) + $width) % $width AS time_us, min(value) AS low,
+    max(value) AS high, sum(value) AS total, count(*) AS count FROM (/*newest*/) AS newest
+    WHERE quality < 1073741824 AND isfinite(value) AND (newest.time_us < $first OR newest.time_us >= $until
+    OR list_contains(/*apart*/, newest.time_us // 3600000000 * 3600000000))
+    GROUP BY signal, newest.time_us - ((newest.time_us % $width) + $width) % $width"""
+"""Readings made cells as wide as a step."""
 ROLLED_TREND = """SELECT signal, greatest($start, time_us // $width * $width) AS step, min(low) AS low,
     sum(total) / sum(count) AS mean, max(high) AS high, sum(count)::BIGINT AS count
     FROM (/*cells*/) WHERE count > 0 GROUP BY signal, time_us // $width ORDER BY signal, step"""

@@ -205,7 +205,10 @@ GROUPED: dict[str, Callable[[Sequence[Sequence[float]], Limits | None], Chart]] 
 def subgroups(values: Sequence[float], size: int) -> list[list[float]]:
     """Take consecutive parts together; those left over at the end wait for the rest of their group."""
     if not 2 <= size <= SUBGROUP_MAX:
-        raise BadInput(f"A subgroup of {size} is none.", remedy=f"Give 2 to {SUBGROUP_MAX} parts.")
+        raise BadInput(
+            f"Means need subgroups of 2 to {SUBGROUP_MAX} parts; {size} was given.",
+            remedy="Say how many parts are in a subgroup, or chart single values.",
+        )
     kept = list(values)
     return [kept[at : at + size] for at in range(0, len(kept) - size + 1, size)]
 

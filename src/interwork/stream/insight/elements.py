@@ -43,6 +43,8 @@ class Elements(msgspec.Struct, frozen=True, kw_only=True):
     """Production outside every shift; part of the time outside."""
     failures: float = 0.0
     repair_s: float = 0.0
+    untimed_s: float = 0.0
+    """Production time of items for which no run time is planned; part of the production time."""
 
     @property
     def calendar_s(self) -> float:
@@ -136,6 +138,7 @@ def with_quantities(
         produced=time.produced + produced,
         good=time.good + good,
         unjudged=time.unjudged + unjudged,
+        untimed_s=time.untimed_s + (0.0 if planned_item_s > 0 else time.apt_s),
     )
 
 
@@ -144,7 +147,7 @@ def scaled(elements: Elements, time_scale: float) -> Elements:
     real = ("pbt_s", "apt_s", "aust_s", "adet_s", "unknown_s", "planned_down_s", "unplanned_s", "overtime_s")
     return msgspec.structs.replace(
         elements,
-        **{name: getattr(elements, name) * time_scale for name in (*real, "repair_s")},
+        **{name: getattr(elements, name) * time_scale for name in (*real, "repair_s", "untimed_s")},
     )
 
 
@@ -174,7 +177,7 @@ def effectiveness(elements: Elements) -> float | None:
     """PRI × PQ / APT; above 1 the planned item time is too long, which is shown; None where nobody planned a time."""
     if elements.produced > 0 and not elements.ideal_s > 0:
         return None
-    return ratio(elements.ideal_s, elements.apt_s)
+    return ratio(elements.ideal_s, elements.apt_s - elements.untimed_s)
 
 
 def quality_ratio(elements: Elements) -> float | None:
@@ -205,7 +208,7 @@ def teep(elements: Elements) -> float | None:
 
 def loss_tree(elements: Elements) -> list[Loss]:
     """Break the calendar time down to fully productive time; each level's branches add up to the one above."""
-    speed = elements.apt_s - elements.ideal_s
+    speed = elements.apt_s - elements.untimed_s - elements.ideal_s
     unsure = elements.ideal_unjudged_s
     scrap = elements.ideal_s - unsure - elements.ideal_good_s
     rows = (
@@ -217,6 +220,7 @@ def loss_tree(elements: Elements) -> list[Loss]:
         ("delay", elements.adet_s, 2, True),
         ("setup", elements.aust_s, 2, True),
         ("production", elements.apt_s, 2, False),
+        ("no-cycle-time", elements.untimed_s, 3, True),
         ("speed-loss", speed, 3, True),
         ("planned-run", elements.ideal_s, 3, False),
         ("quality-loss", scrap, 4, True),

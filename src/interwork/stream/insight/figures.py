@@ -41,7 +41,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     baseline: float | None = None
     """What it would have been, where a baseline says so."""
     remark: str = ""
-    """What makes it doubtful, as a word: speed-above-plan, not-judged."""
+    """What makes it doubtful, or why it has no value, as a word: speed-above-plan, not-judged, no-failure."""
 
 
 class Uses(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +98,11 @@ class _Frame(msgspec.Struct, frozen=True):
         )
 
 
+def _because(one: Figure, why: str) -> Figure:
+    """Say why a figure has no value, where it has none."""
+    return one if one.value is not None else msgspec.structs.replace(one, remark=why)
+
+
 def figures_of(elements: Elements, uses: Uses, span: Span, boundary: str) -> list[Figure]:
     """Compute every figure of one boundary over one period."""
     planned_s = elements.pbt_s + elements.planned_down_s + elements.unknown_s
@@ -111,19 +116,27 @@ def _effectiveness(frame: _Frame, held: Elements, known: float) -> Sequence[Figu
     ratio, judged = frame.ratio, held.produced - held.unjudged
     is_fast = (iso.effectiveness(held) or 0) > 1
     parts = (
-        ratio("availability", ("APT", held.apt_s, "s"), ("PBT", held.pbt_s, "s"), coverage=known,
-              definition="ISO 22400-2"),
-        ratio("effectiveness", ("PRI × PQ", _planned(held), "s"), ("APT", held.apt_s, "s"), coverage=known,
-              definition="ISO 22400-2", remark="speed-above-plan" if is_fast else ""),
+        _because(ratio("availability", ("APT", held.apt_s, "s"), ("PBT", held.pbt_s, "s"), coverage=known,
+                       definition="ISO 22400-2"), _idle_why(held)),
+        _because(ratio("effectiveness", ("PRI × PQ", _planned(held), "s"), ("APT", held.apt_s - held.untimed_s, "s"),
+                       coverage=known, definition="ISO 22400-2", remark="speed-above-plan" if is_fast else ""),
+                 "no-production" if held.apt_s <= 0 else "no-cycle-time"),
         _quality(frame, held, judged),
     )  # fmt: skip
     whole = ratio(
         "oee", ("PRI × GQ", _good_time(held), "s"), ("PBT", held.pbt_s, "s"), coverage=known, definition="ISO 22400-2",
         remark="speed-above-plan" if is_fast else "not-judged" if held.unjudged and judged > 0 else "",
     )  # fmt: skip
-    first = msgspec.structs.replace(whole, value=iso.oee(held))
-    net = msgspec.structs.replace(whole, name="nee", value=iso.nee(held), remark="")
-    return (first, *parts, net)
+    why = next((one.remark for one in parts if one.value is None), "")
+    value, net = iso.oee(held), iso.nee(held)
+    first = msgspec.structs.replace(whole, value=value, remark=whole.remark if value is not None else why)
+    last = msgspec.structs.replace(whole, name="nee", value=net, remark="" if net is not None else why)
+    return (first, *parts, last)
+
+
+def _idle_why(held: Elements) -> str:
+    """Say why there is no busy time to divide by."""
+    return "no-time-known" if held.unknown_s > 0 else "no-planned-time"
 
 
 def _quality(frame: _Frame, held: Elements, judged: float) -> Figure:
@@ -132,7 +145,9 @@ def _quality(frame: _Frame, held: Elements, judged: float) -> Figure:
         "quality-ratio", ("GQ", held.good, "1"), ("PQ", judged, "1"), coverage=share or 0.0, definition="ISO 22400-2",
         remark="not-judged" if held.unjudged > 0 else "",
     )  # fmt: skip
-    return msgspec.structs.replace(made, value=iso.quality_ratio(held))
+    value = iso.quality_ratio(held)
+    why = "none-inspected" if held.produced > 0 else "no-parts"
+    return msgspec.structs.replace(made, value=value, remark=made.remark if value is not None else why)
 
 
 def _planned(held: Elements) -> float | None:
@@ -146,17 +161,21 @@ def _good_time(held: Elements) -> float | None:
 
 def _times(frame: _Frame, held: Elements, known: float) -> Sequence[Figure]:
     busy, cycle = held.apt_s + held.aust_s + held.adet_s, ("intervals between failures", held.failures + 1, "1")
+    failed, idle = held.failures > 0, _idle_why(held)
+    between = ("APT", held.apt_s if held.apt_s > 0 else None, "s")
     rows = (
-        ("utilisation", ("APT", held.apt_s, "s"), ("AUBT", busy, "s"), "1"),
-        ("technical", ("APT", held.apt_s, "s"), ("APT + ADET", held.apt_s + held.adet_s, "s"), "1"),
-        ("setup-ratio", ("AUST", held.aust_s, "s"), ("AUPT", held.apt_s + held.aust_s, "s"), "1"),
-        ("throughput", ("PQ", held.produced, "1"), ("AUBT", busy / 3600, "h"), "1/h"),
-        ("mtbf", ("APT", held.apt_s, "s"), cycle, "s"),
-        ("mttr", ("repair", held.repair_s, "s"), cycle, "s"),
+        ("utilisation", ("APT", held.apt_s, "s"), ("AUBT", busy, "s"), "1", "", idle),
+        ("technical", ("APT", held.apt_s, "s"), ("APT + ADET", held.apt_s + held.adet_s, "s"), "1", "", idle),
+        ("setup-ratio", ("AUST", held.aust_s, "s"), ("AUPT", held.apt_s + held.aust_s, "s"), "1", "", "no-production"),
+        ("throughput", ("PQ", held.produced, "1"), ("AUBT", busy / 3600, "h"), "1/h", "", idle),
+        ("mtbf", between, cycle, "s", "" if failed else "no-failure-yet", "no-production"),
+        ("mttr", ("repair", held.repair_s if failed else None, "s"), cycle, "s", "", "no-failure"),
     )
     return [
-        frame.ratio(name, top, bottom, coverage=known, definition="ISO 22400-2", unit=unit)
-        for name, top, bottom, unit in rows
+        _because(
+            frame.ratio(name, top, bottom, coverage=known, definition="ISO 22400-2", unit=unit, remark=remark), why
+        )
+        for name, top, bottom, unit, remark, why in rows
     ]
 
 
@@ -168,13 +187,16 @@ def _resources(frame: _Frame, held: Elements, uses: Uses) -> Sequence[Figure]:
     remark = "not-judged" if held.unjudged else ""
     energy, water = uses.energy_coverage, uses.water_coverage
     ratio = frame.ratio
+    power = "not-metered" if uses.energy_kwh is None else "no-parts"
+    flow = "not-metered" if uses.water_l is None else "no-parts"
     return [
-        ratio("energy-per-part", ("energy", uses.energy_kwh, "kW.h"), basis, coverage=energy, remark=remark,
-              definition="ISO 22400-2", unit="kW.h"),
-        ratio("idle-energy", ("idle energy", uses.idle_kwh, "kW.h"), ("energy", uses.energy_kwh, "kW.h"),
-              coverage=energy, definition="ISO 14955-1"),
-        ratio("water-per-part", ("water", uses.water_l, "L"), basis, coverage=water, remark=remark,
-              definition="ISO 46001", unit="L"),
-        ratio("material-yield", ("product", uses.product_kg, "kg"), ("input", uses.input_kg, "kg"),
-              coverage=1.0 if uses.input_kg is not None else 0.0, definition="ISO 14051"),
+        _because(ratio("energy-per-part", ("energy", uses.energy_kwh, "kW.h"), basis, coverage=energy, remark=remark,
+                       definition="ISO 22400-2", unit="kW.h"), power),
+        _because(ratio("idle-energy", ("idle energy", uses.idle_kwh, "kW.h"), ("energy", uses.energy_kwh, "kW.h"),
+                       coverage=energy, definition="ISO 14955-1"), power if power == "not-metered" else "none-used"),
+        _because(ratio("water-per-part", ("water", uses.water_l, "L"), basis, coverage=water, remark=remark,
+                       definition="ISO 46001", unit="L"), flow),
+        _because(ratio("material-yield", ("product", uses.product_kg, "kg"), ("input", uses.input_kg, "kg"),
+                       coverage=1.0 if uses.input_kg is not None else 0.0, definition="ISO 14051"),
+                 "no-mass" if held.produced > 0 else "no-parts"),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ import anyio.to_thread
 import duckdb
 import msgspec
 
-from interwork.core.errors import InterworkError
+from interwork.core.errors import InterworkError, WrongState
 from interwork.stream.historian.lake import DUCKDB, extension
 from interwork.stream.scale.log import Log
 from interwork.stream.scale.place import EXTENSIONS, Place, SharedEngine
@@ -40,6 +40,22 @@ async def examine(folder: Path, place: Place, source: Log, monitors: Sequence[st
         said = "not checked: name the servers' monitoring addresses in scale.log_monitors"
         found.append(Finding(about="sync before acknowledgement", is_well=None, said=said))
     return found + [await anyio.to_thread.run_sync(partial(_syncing, address)) for address in monitors]
+
+
+def addresses(folder: Path, place: Place) -> list[str]:
+    """Name the files of readings in use, by time; WrongState where rows of some are dropped, which they do not say."""
+    engine = SharedEngine.reach(folder, place)
+    try:
+        files = [file for file in engine.sealed.files if file.table == "reading"]
+        corrected = sum(file.has_drops for file in files)
+        if corrected:
+            raise WrongState(
+                f"Of {corrected} of {len(files)} files some rows are dropped, which only the catalog knows.",
+                remedy="Ask again once the sinks have written their hours anew, an hour after the last correction.",
+            )
+        return [engine.sealed.place(file) for file in files]
+    finally:
+        engine.close()
 
 
 def _versions() -> Finding:

@@ -5,6 +5,7 @@ holds a bounded number of messages in flight and tries again over leader electio
 the stream keeps once. A full log refuses, the caller waits, and so the source slows: nothing is dropped here.
 """
 
+import hashlib
 import random
 import secrets
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from interwork.core.errors import BadInput, Conflict, LimitReached, PeerUnreacha
 from interwork.core.resource import Batch
 from interwork.core.settings import Scale
 from interwork.stream.columns import Columns, columns_of, table_of, take
+from interwork.stream.origin import Origin
 
 log = structlog.get_logger()
 IN_FLIGHT = 32
@@ -32,9 +34,14 @@ IN_FLIGHT = 32
 PUBLISH_S = 20.0
 """How long publishing is tried before the caller is told; an election takes about 5 s."""
 ASK_S = 3.0
+"""How long one try of a publish waits for its acknowledgement."""
+ADMIN_S = 10.0
+"""How long any other question waits: nothing is published meanwhile, and a busy server is not away."""
 BACK_OFF_S = (0.05, 1.0)
 DUPLICATES_S = 120.0
 """How long the stream knows a message id."""
+ORIGIN_ID = 32
+"""Length of the id of a message whose sender has an origin; others have shorter ones."""
 ROWS_MAX = 50_000
 """Readings in one message at the most: below 2**20, see `place.ROW_BITS`, and below the servers' max_payload."""
 FULL = {10077, 10047, 10023}
@@ -189,6 +196,10 @@ class Log:
         stream = await self.reach()
         try:
             info = await stream.stream_info(self.stream)
+        except nats.js.errors.NotFoundError as fault:
+            raise PeerUnreachable(
+                f"The log has no stream {self.stream}.", remedy="A node or a sink that starts makes it."
+            ) from fault
         except _AWAY as fault:
             raise self.explain(fault) from fault
         cluster = info.cluster
@@ -244,15 +255,16 @@ class Log:
                     )
                 except _AWAY as fault:
                     raise self.explain(fault) from fault
-                self._stream = self._client.jetstream(timeout=ASK_S)
+                self._stream = self._client.jetstream(timeout=ADMIN_S)
         return self._stream
 
     def explain(self, fault: Exception) -> PeerUnreachable:
         """Say a fault of the client in our words."""
         if isinstance(fault, PeerUnreachable):
             return fault
+        said = str(fault) or type(fault).__name__
         return PeerUnreachable(
-            f"The log {self.stream} at {', '.join(self._scale.log)} does not answer: {fault or type(fault).__name__}.",
+            f"The log {self.stream} at {', '.join(self._scale.log)} does not answer: {said}.",
             remedy="It is tried again; what waits is kept.",
         )
 
@@ -271,7 +283,7 @@ class Tail:
             if self._pull is None:
                 self._pull = await self._begin()
             found = await self._pull.fetch(count, timeout=max(wait_s, 0.05))
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # the client's own, and where it is late to notice it, the event loop's
             return []
         except _AWAY as fault:
             await self.drop()
@@ -325,19 +337,28 @@ class Tail:
         return await stream.pull_subscribe_bind(consumer=name, stream=self._log.stream)
 
 
-def cut(batch: Batch, partitions: int) -> list[Message]:
-    """Cut a batch into messages: by partition, in order, none of more than ROWS_MAX readings."""
+def cut(batch: Batch, partitions: int, origin: Origin | None = None) -> list[Message]:
+    """Cut a batch into messages: by partition, in order, none of more than ROWS_MAX readings.
+
+    Those of an origin have the same ids each time it is sent, so that the log keeps them once.
+    """
     columns = columns_of(batch)
     made = []
     for part in range(partitions):
         rows = (columns.signal % partitions == part).nonzero()[0]
-        made += [_message(columns, part, rows[at : at + ROWS_MAX]) for at in range(0, len(rows), ROWS_MAX)]
+        for at in range(0, len(rows), ROWS_MAX):
+            name = secrets.token_hex(8) if origin is None else _named(origin, part, at)
+            made.append(_message(columns, part, rows[at : at + ROWS_MAX], name))
     return made
 
 
-def _message(columns: Columns, part: int, rows: object) -> Message:
+def _named(origin: Origin, part: int, at: int) -> str:
+    return hashlib.sha256(f"{origin.source} {origin.number} {part} {at}".encode()).hexdigest()[:ORIGIN_ID]
+
+
+def _message(columns: Columns, part: int, rows: object, name: str) -> Message:
     batch = take(columns, rows)  # type: ignore[arg-type]  # an array of indices, whatever its width
-    return Message(secrets.token_hex(8), part, len(batch), encode(batch))
+    return Message(name, part, len(batch), encode(batch))
 
 
 def encode(batch: Batch) -> bytes:

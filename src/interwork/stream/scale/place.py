@@ -4,12 +4,13 @@ Only the ATTACH line differs from one machine: every question is the historian's
 DuckDB, so that no message of it can carry them. Extensions come from the installed wheels, as everywhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from interwork.core.errors import BadInput, Conflict, Unusable
 from interwork.core.settings import Scale
@@ -75,7 +76,12 @@ class Place:
 
     def found(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the tables that are not there yet, and check that the lake is cut as the settings say."""
-        for text in (*texts.LAKE, *texts.NO_INLINING, *(sql.filled(one, count=self.partitions) for one in sql.PARTS)):
+        for text in (
+            *texts.LAKE,
+            *texts.NO_INLINING,
+            sql.KEEPING,
+            *(sql.filled(one, count=self.partitions) for one in sql.PARTS),
+        ):
             connection.execute(text)
         for part in range(self.partitions):
             for text in sql.PROGRESS:
@@ -139,6 +145,13 @@ class SharedEngine(Engine):
                     self._seen = seen
             finally:
                 self.sealing.execute("ROLLBACK")
+
+    def retain(self, signals: Sequence[int], keep_us: int | None, quota: int | None, hold: bool | None) -> None:
+        """Note in the lake what is to be kept of signals; durable when this returns."""
+        incoming = pa.table({"signal": pa.array(signals, pa.int32())})
+        with telling(self.folder):
+            self._connection.execute(sql.RETAIN, {"keep_us": keep_us, "quota": quota, "hold": hold})
+        del incoming  # DuckDB finds it by its name
 
     def _look(self) -> None:
         parts = " UNION ALL ".join(sql.of_part(sql.PROGRESS_OF, part) for part in range(self.place.partitions))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import anyio
+import anyio.to_thread
 import duckdb
 import structlog
 
@@ -21,6 +22,7 @@ from interwork.core.errors import DiskFull, InterworkError, LimitReached, PeerEr
 from interwork.core.resource import Batch
 from interwork.stream.historian.engine import RESERVE_BYTES, Engine
 from interwork.stream.historian.service import CRITICAL, TIGHT, Health, Historian
+from interwork.stream.origin import Origin
 from interwork.stream.scale.held import Held
 from interwork.stream.scale.log import Log, Message, cut
 from interwork.stream.scale.place import ROW_BITS, Place, SharedEngine
@@ -28,6 +30,8 @@ from interwork.stream.scale.place import ROW_BITS, Place, SharedEngine
 log = structlog.get_logger()
 T = TypeVar("T")
 LOOK_S = 1.0
+FOUND_S = 60.0
+"""How long what a start found kept is not let go of: its sender may send it again, and is then told it is there."""
 HELD_BYTES = 2**30
 
 
@@ -39,6 +43,8 @@ class Scaled(Historian):
     _held: Held | None
     _looking: anyio.Lock
     _under_way: set[str]
+    _keeper: anyio.CapacityLimiter
+    _since: float
     _is_log_found = False
 
     @classmethod
@@ -49,6 +55,7 @@ class Scaled(Historian):
         scaled = cls(folder, clock, None)
         scaled._place, scaled._log, scaled._held = place, source, None
         scaled._looking, scaled._under_way = anyio.Lock(), set()
+        scaled._keeper, scaled._since = anyio.CapacityLimiter(1), anyio.current_time()
         if source is not None:
             scaled._held = await scaled._thread(Held, folder / "held", held_bytes)
         await scaled._open()
@@ -72,43 +79,63 @@ class Scaled(Historian):
         if self._log is not None:
             await self._log.close()
 
-    async def append(self, batch: Batch) -> int:
+    async def append(self, batch: Batch, origin: Origin | None = None) -> int:
         """Publish a batch, durable in the log when this returns; the sequence of its last reading."""
         if self._log is None or self._held is None:
             raise Refused(
                 "This node is a reader and takes no readings.", rule="scale.role", remedy="Send them to a node."
             )
-        messages = cut(batch, self._place.partitions)
+        if origin is not None and origin.is_in(self._held.taken):
+            return self._sequence
+        messages = cut(batch, self._place.partitions, origin)
+        names = {one.id for one in messages}
+        try:
+            self._under_way |= names
+            return await self._publish_all(self._held, messages, origin)
+        finally:
+            self._under_way -= names
+
+    async def _publish_all(self, held: Held, messages: list[Message], origin: Origin | None) -> int:
+        """Publish messages; of what the log has not taken the caller keeps the readings, so it is not held here."""
         reached: list[int] = []
         faults: list[InterworkError] = []
-        async with anyio.create_task_group() as tasks:
-            for message in messages:
-                tasks.start_soon(self._publish, message, reached, faults)
+        await self._with_held(held.keep, messages)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for message in messages:
+                    tasks.start_soon(self._publish, held, message, reached, faults)
+        finally:
+            if origin is None:  # what has an origin is sent again under the same ids
+                unsent = [one.id for one in messages if not held.sequence_of(one.id)]
+                with anyio.CancelScope(shield=True):
+                    await self._with_held(held.give_back, unsent)
         if faults:
             raise copy.copy(faults[0]) from faults[0]
+        if origin is not None:
+            await self._with_held(held.note, origin)
         return max(reached, default=self._sequence)
 
-    async def _publish(self, message: Message, reached: list[int], faults: list[InterworkError]) -> None:
-        """Publish one message; where that fails its caller keeps the readings, so it is not held here."""
+    async def _publish(self, held: Held, message: Message, reached: list[int], faults: list[InterworkError]) -> None:
         assert self._log is not None
-        assert self._held is not None
         try:
-            self._under_way.add(message.id)
-            self._held.keep(message)
-            try:
+            sequence = held.sequence_of(message.id)
+            if not sequence:
                 sequence = await self._log.publish(message)
-            except BaseException:
-                self._held.give_back(message.id)
-                raise
-            self._held.acknowledge(message.id, sequence)
+                await self._with_held(held.acknowledge, message.id, sequence)
         except PeerError as fault:
             faults.append(Unusable(fault.message, remedy=fault.remedy))
         except InterworkError as fault:
             faults.append(fault)
         else:
             reached.append((sequence << ROW_BITS) + message.rows - 1)
-        finally:
-            self._under_way.discard(message.id)
+
+    async def _with_held(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do what touches the folder of kept messages: one thing at a time, outside the event loop."""
+        return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._keeper)
+
+    async def taken(self) -> dict[str, int]:
+        """Tell the last number of each sender whose messages the log has."""
+        return {} if self._held is None else dict(self._held.taken)
 
     async def run(self) -> None:
         """Release what the lake has, and send again what the log does not have, for ever."""
@@ -128,18 +155,21 @@ class Scaled(Historian):
         if self._held is None or self._log is None:
             await self._look()
             return 0
-        if len(self._held):
+        held = self._held
+        if anyio.current_time() > self._since + FOUND_S:
+            held.unlisted()
+        if len(held):
             await self._look()
-            self._held.release(self._shared().progress)
-        if len(self._held):
-            known = self._held.highest
+            await self._with_held(held.release, self._shared().progress, self._under_way | held.found)
+        if len(held):
+            known = held.highest
             last = (await self._log.standing()).last
-            due = await self._thread(self._held.lost, last, known)
+            due = await self._with_held(held.lost, last, known)
             if due:
                 log.error("scale.log_lost", messages=len(due), last=last, acknowledged=known)
-            for message in [*due, *await self._thread(self._held.unsent, frozenset(self._under_way))]:
-                self._held.acknowledge(message.id, await self._log.publish(message))
-        return len(self._held)
+            for message in [*due, *await self._with_held(held.unsent, frozenset(self._under_way))]:
+                await self._with_held(held.acknowledge, message.id, await self._log.publish(message))
+        return len(held)
 
     async def seal(self) -> int:
         """Do nothing: sinks do it."""
@@ -153,12 +183,11 @@ class Scaled(Historian):
         quota_bytes: float | None = None,
         hold: bool | None = None,
     ) -> None:
-        """Refuse: in a shared lake all signals are kept for the sinks' retention."""
-        raise Refused(
-            f"{len(signals)} signals: {keep_days} days, {quota_bytes} bytes, hold {bool(hold)} are asked for.",
-            rule="scale",
-            remedy="A shared lake keeps all signals for limits.retention_days of the sink of partition 0.",
-        )
+        """Keep some signals otherwise than the rest, for every node; the sink of partition 0 sees to it."""
+        if self._log is None:
+            raise Refused("This node is a reader and changes nothing.", rule="scale.role", remedy="Ask a node for it.")
+        await self._look()
+        await super().retain(signals, keep_days=keep_days, quota_bytes=quota_bytes, hold=hold)
 
     async def health(self) -> Health:
         """Tell how full the volume of this node is, and what waits here for the lake."""

@@ -19,13 +19,15 @@ import pyarrow as pa
 import structlog
 
 from interwork.core.clock import Clock, now, to_us
-from interwork.core.errors import BadInput, Conflict, DiskFull, PeerError, Unusable
+from interwork.core.errors import BadInput, Conflict, DiskFull, InterworkError, PeerError, Unusable
 from interwork.core.resource import BatchBuilder
 from interwork.core.settings import Limits, Scale
 from interwork.stream.columns import decode_batch, table_of
 from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.service import ROLLED_KEPT
 from interwork.stream.scale.log import Arrived, Log, Tail
 from interwork.stream.scale.place import ROW_BITS, Place
+from interwork.stream.scale.upkeep import Upkeep
 from interwork.stream.scale.writing import Outrun, Writing
 
 log = structlog.get_logger()
@@ -37,8 +39,9 @@ RETRY_S = (0.2, 5.0)
 UPKEEP_S = 60.0
 FORGET_S = 5.0
 SETTLE_AFTER_US = 60_000_000
+DAY_US = 24 * HOUR_US
 REFUSED_MAX = 1_000
-"""Messages kept that could not be read; beyond it the sink stops rather than lose one."""
+"""Messages kept that could not be read; beyond it the sink waits rather than lose one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +85,7 @@ class Sink:
         self._writing = Writing(folder, place, self._parts)
         self._threads = anyio.CapacityLimiter(1)
         self._upkeep_at = self._forget_at = 0.0
+        self._quotas_us = 0
 
     async def run(self) -> None:
         """Carry messages from the log into the lake, for ever; every fault is told and tried again."""
@@ -90,9 +94,7 @@ class Sink:
             while True:
                 try:
                     await self._session()
-                except (Unusable, PeerError, Conflict) as fault:
-                    if isinstance(fault, DiskFull):
-                        raise
+                except InterworkError as fault:  # a full disk too: the log keeps what is not written
                     self.written.retries += 1
                     self.written.fault = str(fault)
                     log.warning("sink.away", fault=str(fault))
@@ -185,15 +187,30 @@ class Sink:
         self.written.commits += 1
 
     async def settle(self) -> int:
-        """Write hours that are over as one sorted file with roll-ups; drop what is past the retention."""
-        before = (to_us(self._clock()) - SETTLE_AFTER_US) // HOUR_US * HOUR_US
+        """Write hours that are over as one sorted file with roll-ups; drop what is past its time or its quota."""
         with anyio.CancelScope(shield=True):
-            settled = await self._thread(self._writing.settle, before)
-            if self._limits is not None and 0 in self._parts:
-                cutoff = to_us(self._clock()) - int(self._limits.retention_days * 24 * HOUR_US)
-                await self._thread(self._writing.drop_before, cutoff // HOUR_US * HOUR_US)
+            settled = await self._thread(self._settle)
         self.written.settled += settled
         return settled
+
+    def _settle(self) -> int:
+        self._writing.open()
+        settled = self._writing.settle((to_us(self._clock()) - SETTLE_AFTER_US) // HOUR_US * HOUR_US)
+        upkeep = Upkeep(self._writing)
+        if self._limits is not None and 0 in self._parts:
+            self._keep_limits(upkeep, self._limits.retention_days)
+        upkeep.compact()
+        return settled
+
+    def _keep_limits(self, upkeep: Upkeep, days: float) -> None:
+        """Drop what is past its time, and each hour what is over its quota; free the store."""
+        moment, span = to_us(self._clock()), int(days * 24 * HOUR_US)
+        upkeep.keep_times(moment - span, moment)
+        upkeep.drop_rolled((moment - ROLLED_KEPT * span) // DAY_US * DAY_US)
+        if moment - self._quotas_us >= HOUR_US:
+            self._quotas_us = moment
+            upkeep.keep_quotas()
+        upkeep.free()
 
     async def _thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._threads)

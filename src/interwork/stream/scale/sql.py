@@ -15,6 +15,22 @@ PROGRESS = (
 )
 PROGRESS_OF = "SELECT /*part*/ AS part, max(seq) AS seq FROM lake.progress_/*part*/"
 MOVE_PROGRESS = "UPDATE lake.progress_/*part*/ SET seq = ?"
+KEEPING = """CREATE TABLE IF NOT EXISTS lake.keeping (
+    signal INTEGER, keep_us BIGINT, quota BIGINT, share BIGINT, hold BOOLEAN
+)"""
+"""What is to be kept of a signal otherwise: lines are only added, `share` is the moment they were, in µs."""
+RETAIN = """INSERT INTO lake.keeping
+    SELECT signal, $keep_us, $quota, epoch_us(now()), $hold FROM incoming"""
+RULES = """CREATE OR REPLACE TABLE keeping AS
+    SELECT signal, keep_us, quota, dense_rank() OVER (ORDER BY share)::INTEGER AS share,
+        coalesce(lasting, false) AS hold
+    FROM (
+        SELECT signal, keep_us, quota, share, last_value(hold IGNORE NULLS) OVER (
+            PARTITION BY signal ORDER BY share ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ) AS lasting
+        FROM lake.keeping QUALIFY row_number() OVER (PARTITION BY signal ORDER BY share DESC) = 1
+    ) WHERE keep_us IS NOT NULL OR quota IS NOT NULL OR lasting"""
+"""The lines that count, as the table the historian's own texts read."""
 SNAPSHOT = "SELECT max(snapshot_id) FROM __ducklake_metadata_lake.ducklake_snapshot"
 
 ARRIVING = """CREATE OR REPLACE TEMP TABLE arriving AS SELECT * FROM incoming
@@ -34,7 +50,6 @@ SETTLED = """SELECT signal, time_us, value, quality, text, seq FROM lake.reading
     QUALIFY row_number() OVER (PARTITION BY signal, time_us ORDER BY seq DESC) = 1 ORDER BY signal, time_us"""
 DROP_OURS = """DELETE FROM lake.reading
     WHERE time_us >= /*start*/ AND time_us < /*end*/ AND signal % /*count*/ IN (/*parts*/)"""
-DROP_OLD = "DELETE FROM lake.reading WHERE time_us < $cutoff"
 EXPIRE = "CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '10 minutes')"
 ORPHANS = "CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '1 day')"
 

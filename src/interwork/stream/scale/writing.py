@@ -152,7 +152,7 @@ class Writing:
                 cursor.execute(sql.of_part(sql.MOVE_PROGRESS, part), [max(known, known if upto is None else upto)])
             cursor.execute("COMMIT")
         except (duckdb.Error, Outrun):
-            self._roll_back()
+            self.roll_back()
             raise
 
     def _check_progress(self, expected: dict[int, int]) -> None:
@@ -161,7 +161,8 @@ class Writing:
             if row is None or row[1] != known:
                 raise Outrun(0 if row is None else int(row[1]))
 
-    def _roll_back(self) -> None:
+    def roll_back(self) -> None:
+        """Give a transaction up; where even that fails, the lake is attached anew."""
         try:
             self.engine.sealing.execute("ROLLBACK")
         except duckdb.Error as fault:
@@ -174,7 +175,7 @@ class Writing:
         engine.refresh()
         hours: set[int] = set()
         for file in engine.sealed.files:
-            if file.name.startswith(FRESH) and file.table == "reading" and self._is_ours(file.name):
+            if file.name.startswith(FRESH) and file.table == "reading" and self.is_ours(file.name):
                 last = min(file.last_us, before_us - 1)
                 hours |= set(range(file.first_us // HOUR_US * HOUR_US, last + 1, HOUR_US)[:SETTLED_MAX])
         done = 0
@@ -185,12 +186,21 @@ class Writing:
                 done += 1
         return done
 
-    def _is_ours(self, name: str) -> bool:
+    def is_ours(self, name: str) -> bool:
+        """Tell whether a sink of one of these partitions wrote a file."""
         group = name.split("-")[2].removeprefix("p").split(".")
         return any(str(part) in group for part in self._parts)
 
+    def rewrite(self, hour: int) -> None:
+        """Write an hour anew without what was dropped of it; its roll-ups stay as they are."""
+        self._replace(hour, is_rolled=False)
+
     def _settle_one(self, hour: int) -> None:
-        """Put an hour's settled file in the place of its fresh ones.
+        """Put an hour's settled file in the place of its fresh ones, with its roll-ups."""
+        self._replace(hour, is_rolled=True)
+
+    def _replace(self, hour: int, *, is_rolled: bool) -> None:
+        """Put a file in the place of what an hour has of these partitions.
 
         All of it is one transaction that also touches progress: what another sink adds meanwhile cannot be dropped
         unseen, for then one of the two does not commit.
@@ -202,14 +212,22 @@ class Writing:
             "parts": ", ".join(map(str, self._parts)),
         }
         files: list[tuple[str, str]] = []
-        self._commit(partial(self._rewrite, places, files), files)
+        self._commit(partial(self._rewrite, places, files, is_rolled=is_rolled), files)
 
-    def _rewrite(self, places: dict[str, object], files: list[tuple[str, str]]) -> None:
+    def _rewrite(self, places: dict[str, object], files: list[tuple[str, str]], *, is_rolled: bool) -> None:
         cursor, start, end = self.engine.sealing, places["start"], places["end"]
         files.clear()
         name = f"{int(str(start)) // HOUR_US}-{self.progress}"
         settled = self._put("reading", sql.filled(sql.SETTLED, **places), f"hour{name}")
         files.append(("reading", settled))
+        if is_rolled:
+            files += self._rolled(settled, name, int(str(start)), int(str(end)))
+        cursor.execute(sql.filled(sql.DROP_OURS, **places))
+
+    def _rolled(self, settled: str, name: str, start: int, end: int) -> list[tuple[str, str]]:
+        """Write the roll-ups of a settled hour."""
+        cursor = self.engine.sealing
+        files = []
         source = f"SELECT * FROM read_parquet({quoted(settled)})"  # noqa: S608 - our path
         rolling = texts.ROLLING.replace("/*source*/", source)
         cursor.execute(rolling.replace("$start", str(start)).replace("$end", str(end)))
@@ -219,14 +237,4 @@ class Writing:
             row = cursor.execute(f"SELECT count(*) FROM read_parquet({quoted(path)})").fetchone()  # noqa: S608 - our path
             if row and row[0]:
                 files.append((table, path))
-        cursor.execute(sql.filled(sql.DROP_OURS, **places))
-
-    def drop_before(self, cutoff_us: int) -> None:
-        """Drop readings older than a time, and free what was replaced longer than a while ago."""
-        cursor = self.engine.sealing
-        with telling(self._folder):
-            if self.engine.sealed.of("reading", -(1 << 63), cutoff_us):
-                run_query(cursor, sql.DROP_OLD, cutoff=cutoff_us)
-            for text in (sql.EXPIRE, texts.CLEAN, sql.ORPHANS):
-                cursor.execute(text)
-        self.engine.refresh()
+        return files

@@ -85,6 +85,27 @@ def decode(record: Record) -> Batch:
     return batch
 
 
+def sync_folder(folder: Path) -> None:
+    """Make durable which files a folder has."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _told_by_head(path: Path, offset: int) -> tuple[int, int, int] | None:
+    """Tell what a torn record says it had; None where not even that can be believed."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        head = file.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    length, _, _, rows, from_us, to_us, _ = HEAD.unpack(head)
+    is_sound = 0 < rows <= RECORD_MAX and length <= RECORD_MAX and from_us <= to_us
+    return (from_us, to_us, rows) if is_sound else None
+
+
 def _record(head: bytes, body: bytes) -> Record:
     _, _, sequence, rows, from_us, to_us, flags = HEAD.unpack_from(head)
     return Record(sequence, rows, from_us, to_us, flags, body)
@@ -98,8 +119,8 @@ class Segment:
         self.size = self.count = 0
         self.first = self.last = 0
         self.from_us, self.to_us = 1 << 62, -(1 << 62)
-        self.cut = 0
-        """Bytes that did not verify and were cut off when it was opened."""
+        self.torn: tuple[int, int, int] | None = None
+        """First and last time and readings of the record that did not verify and was cut off when it was opened."""
         self._handle: int | None = None
         self._unsynced = 0
 
@@ -108,11 +129,11 @@ class Segment:
         """Start a file whose first record has a sequence."""
         segment = cls(folder / f"{sequence:016d}.c{int(klass)}{SUFFIX}", klass)
         segment._handle = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        folder_handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder_handle)
-        finally:
-            os.close(folder_handle)
+            sync_folder(folder)
+        except OSError:
+            segment.remove()
+            raise
         return segment
 
     @classmethod
@@ -123,8 +144,8 @@ class Segment:
         for record, after in segment.records(0, limit=path.stat().st_size):
             segment._note(record)
             end = after
-        segment.cut = path.stat().st_size - end
-        if segment.cut:
+        if path.stat().st_size > end:
+            segment.torn = _told_by_head(path, end)
             os.truncate(path, end)
         segment.size = end
         return segment

@@ -3,13 +3,15 @@
 Alarms, states and counters (C0, C1) are durable when `append` returns; of process values (C2, C3) a power failure
 takes the last second at the most. When the bound is reached the oldest segment of the lowest class is given up, and
 a loss record says from, to and how many; it is stored before the file is gone. A sink hears each record at least
-once, under the same sequence each time, so that one that knows what it has takes nothing twice.
+once, under the same origin each time (this spool and its class, and a sequence that only grows), so that one that
+notes what it has takes nothing twice; what it has noted is told to `settle` at the next start.
 """
 
 import os
+import secrets
 import shutil
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,15 +19,18 @@ from typing import Self, TypeVar
 
 import anyio
 import msgspec
+import structlog
 
 from interwork.core.blueprint import TrafficClass
 from interwork.core.errors import Damaged, DiskFull
 from interwork.core.resource import Batch
-from interwork.stream.spool.segment import SUFFIX, Record, Segment, decode, encode
+from interwork.stream.origin import Origin
+from interwork.stream.spool.segment import SUFFIX, Record, Segment, decode, encode, sync_folder
 
+log = structlog.get_logger()
 T = TypeVar("T")
-Sink = Callable[[int, Batch], Awaitable[None]]
-"""Takes a record: its sequence and its batch; done when it returns, away when it raises."""
+Sink = Callable[[Origin, Batch], Awaitable[None]]
+"""Takes a record: its origin and its batch; done when it returns, away when it raises."""
 SEGMENT_BYTES = 8 * 2**20
 LIMIT_BYTES = 2**30
 SYNC_S, SYNC_BYTES = 1.0, 64 * 2**10
@@ -34,6 +39,7 @@ RESERVE_BYTES = 16 * 2**20
 RATE = 50_000.0
 """Readings a second at the most while draining, so that live data is not queued behind old."""
 STATE = "state.json"
+NEVER = -(1 << 63)
 LOSSES_MAX = 1_000
 RATE_WINDOW_S = 10.0
 
@@ -65,6 +71,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
 class _State(msgspec.Struct, kw_only=True):
     """What must outlive a crash."""
 
+    id: str = ""
+    """Random; of a folder begun anew another one, so that no sink takes its records for earlier ones."""
     delivered: dict[int, int] = {}
     """By class: the last sequence the sink has taken."""
     highest: int = 0
@@ -86,6 +94,8 @@ class Spool:
         self._taken: dict[TrafficClass, int] = dict.fromkeys(TrafficClass, 0)
         self._is_dirty = False
         self._threads = anyio.CapacityLimiter(1)
+        self.fault = ""
+        """Why the last second could not be made durable; empty where it could."""
 
     @classmethod
     @asynccontextmanager
@@ -105,8 +115,14 @@ class Spool:
         """Make durable what has been written, each second, for ever."""
         while True:
             await anyio.sleep(SYNC_S)
-            async with self._lock:
-                await self._run(self._sync)
+            try:
+                await self.sync()
+            except DiskFull as fault:
+                if self.fault != str(fault):
+                    log.warning("spool.unsynced", fault=str(fault))
+                self.fault = str(fault)
+            else:
+                self.fault = ""
 
     async def append(self, batch: Batch, klass: TrafficClass, *, compress: bool = False) -> int:
         """Store a batch of one class and return its sequence; DiskFull where not even the reserve is left."""
@@ -125,7 +141,7 @@ class Spool:
         began = anyio.current_time()
         while (found := await self._next(by_class=by_class)) is not None:
             segment, record, after = found
-            await self._deliver(sink, record)
+            await self._deliver(sink, segment.klass, record)
             async with self._lock:
                 await self._run(partial(self._advance, segment, record, after))
             sent += record.rows
@@ -136,6 +152,24 @@ class Spool:
     async def wait(self) -> None:
         """Wait until something is appended."""
         await self._news.wait()
+
+    async def settle(self, taken: Mapping[str, int]) -> int:
+        """Let go of what a sink says it has taken, by source; returns how many readings that were.
+
+        To be called before anything is appended: a power failure may have taken a record, and the note that it was
+        sent on, but not the sink's; its sequence is not given again.
+        """
+        async with self._lock:
+            return await self._run(partial(self._settle, taken))
+
+    async def sync(self) -> None:
+        """Make durable what has been written."""
+        async with self._lock:
+            await self._run(self._sync)
+
+    def newest_us(self, klass: TrafficClass) -> int:
+        """Tell the newest source time of a class that waits (or waited just before); NEVER where nothing does."""
+        return max((one.to_us for one in self._segments[klass] if one.count), default=NEVER)
 
     @property
     def is_empty(self) -> bool:
@@ -169,13 +203,16 @@ class Spool:
                 self._state.losses = self._state.losses[len(told) :]
                 await self._run(self._save)
 
-    async def _deliver(self, sink: Sink, record: Record) -> None:
+    async def _deliver(self, sink: Sink, klass: TrafficClass, record: Record) -> None:
         try:
             batch = decode(record)
         except Damaged:
-            self._lose(TrafficClass.C2, (record.from_us, record.to_us, record.rows), "the record does not decode")
+            self._lose(klass, (record.from_us, record.to_us, record.rows), "the record does not decode")
             return
-        await sink(record.sequence, batch)
+        await sink(self._origin(klass, record.sequence), batch)
+
+    def _origin(self, klass: TrafficClass, sequence: int) -> Origin:
+        return Origin(f"spool:{self._state.id}:{klass.name}", sequence)
 
     async def _next(self, *, by_class: bool) -> tuple[Segment, Record, int] | None:
         async with self._lock:
@@ -208,7 +245,7 @@ class Spool:
         """Give up the oldest of the lowest classes until a record fits; never a higher class for a lower one."""
         for lowest in sorted(TrafficClass, reverse=True):
             while self._lacks(size) and lowest >= klass and self._segments[lowest]:
-                self._give_up(self._segments[lowest].popleft())
+                self._give_up(self._segments[lowest][0])
         if self._lacks(size):
             raise DiskFull(
                 f"No room for {size} bytes in the spool of {self._folder}: {self._size()} of {self._limit} are taken.",
@@ -219,12 +256,19 @@ class Spool:
         return self._size() + size > self._limit or shutil.disk_usage(self._folder).free - size < RESERVE_BYTES
 
     def _give_up(self, segment: Segment) -> None:
+        """Note what is lost, durably, then let the oldest segment of its class go."""
         rest = [record for record, _ in segment.records(self._offsets.get(segment.path, 0))]
+        before = list(self._state.losses)
         if rest:
             span = min(one.from_us for one in rest), max(one.to_us for one in rest), sum(one.rows for one in rest)
             self._lose(segment.klass, span, "the spool is full")
+        try:
+            self._save()
+        except OSError:
+            self._state.losses = before
+            raise
+        self._segments[segment.klass].remove(segment)
         self._taken[segment.klass] = 0
-        self._save()
         self._forget(segment)
 
     def _lose(self, klass: TrafficClass, span: tuple[int, int, int], why: str) -> None:
@@ -282,28 +326,57 @@ class Spool:
     def _find(self) -> None:
         """Take up what an earlier start left."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / STATE
-        if path.exists():
-            try:
-                self._state = msgspec.json.decode(path.read_bytes(), type=_State)
-            except msgspec.MsgspecError as fault:
-                raise Damaged(
-                    f"{path} cannot be read: {fault}.", remedy="Move it away; the spool is sent anew."
-                ) from fault
+        self._state = self._read_state()
         for found in sorted(self._folder.glob(f"*{SUFFIX}")):
             segment = Segment.find(found)
+            if segment.torn is not None:
+                self._lose(segment.klass, segment.torn, "its record was torn by a crash")
             self._state.highest = max(self._state.highest, segment.last)
-            delivered = self._state.delivered.get(int(segment.klass), 0)
-            if not segment.count or segment.last <= delivered:
-                segment.remove()
-                continue
-            for record, after in segment.records(0):
-                if record.sequence > delivered:
-                    break
-                self._offsets[found] = after
-                self._taken[segment.klass] += record.rows
             self._segments[segment.klass].append(segment)
+        self._pass_delivered()
+        if not self._state.id:
+            self._state.id = secrets.token_hex(8)
+            self._save()
+            sync_folder(self._folder)
+
+    def _read_state(self) -> _State:
+        """Read the state; one that a crash or the disk has spoilt is laid aside, and what waits is sent as new."""
+        path = self._folder / STATE
+        if not path.exists():
+            return _State()
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_State)
+        except msgspec.MsgspecError as fault:
+            path.replace(path.with_suffix(".damaged"))
+            log.warning("spool.state_damaged", folder=str(self._folder), fault=str(fault))
+            return _State()
+
+    def _pass_delivered(self) -> None:
+        """Let go of what the sink has taken, and begin behind it."""
+        for klass, held in self._segments.items():
+            delivered = self._state.delivered.get(int(klass), 0)
+            self._taken[klass] = 0
+            for segment in list(held):
+                if not segment.count or segment.last <= delivered:
+                    held.remove(segment)
+                    self._forget(segment)
+                    continue
+                for record, after in segment.records(0):
+                    if record.sequence > delivered:
+                        break
+                    self._offsets[segment.path] = after
+                    self._taken[klass] += record.rows
         self._state.highest = max(self._state.highest, *self._state.delivered.values(), 0)
+
+    def _settle(self, taken: Mapping[str, int]) -> int:
+        before = sum(self._waiting(klass) for klass in TrafficClass)
+        for klass in TrafficClass:
+            number = taken.get(self._origin(klass, 0).source, 0)
+            if number > self._state.delivered.get(int(klass), 0):
+                self._state.delivered[int(klass)] = number
+        self._pass_delivered()
+        self._save()
+        return before - sum(self._waiting(klass) for klass in TrafficClass)
 
     def _save(self, *, is_urgent: bool = True) -> None:
         """Write the state, whole or not at all; what is not urgent is synced with the next second."""
