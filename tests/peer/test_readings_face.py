@@ -11,6 +11,7 @@ from loopback_nodes import bound_socket, served
 from interwork import cli
 from interwork.app import open_node
 from interwork.cli.local import make_node
+from interwork.core.event import Tag
 from interwork.core.resource import Resource, ResourceKind, Signal
 from interwork.store import Change
 from interwork.stream import batch_of
@@ -82,6 +83,24 @@ def test_an_export_is_brought_into_another_node_unchanged(folder, tmp_path, form
     assert (len(table), table["value"].to_pylist()) == (COUNT, [row * 0.5 for row in range(COUNT)])
     assert table.schema.metadata[b"interwork.organisation"] == b"Elm"
     assert '"readings": 120000' in capsys.readouterr().out
+
+
+def test_a_legal_hold_is_laid_and_lifted_from_the_command_line_and_recorded(folder, capsys):
+    """streams 18: a person can say it, and what was said is on record."""
+    words = ["readings", "keep", "--data", folder, "--signals", "signal-1,signal-2"]
+    calls = ([*words, "--days", "90", "--hold"], [*words, "--lift-hold"], [*words, "--days", "0"])
+    assert anyio.run(while_served, folder, *calls) == [0, 0, 1]
+    assert "noted for 2 signals" in capsys.readouterr().out
+
+    async def recorded():
+        node = await open_node(folder)
+        events = await node.store.events(tag=Tag.READINGS_RETAINED)
+        rules = node.historian._engine.sealing.execute("SELECT * FROM keeping").fetchall()
+        await node.historian.close()
+        await node.store.close()
+        return [(one.detail["days"], one.detail["hold"]) for one in events], rules
+
+    assert anyio.run(recorded) == ([(90.0, True), (None, False)], [])
 
 
 def test_what_cannot_be_exported_is_said_in_a_line(folder, tmp_path, capsys):

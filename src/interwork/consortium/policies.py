@@ -30,6 +30,7 @@ def open_to_all() -> Policy:
 def common_policies(institute: str, institute_name: str) -> dict[str, Policy]:
     """Make an institute's common policies, by name."""
     member = _constraint("membership", "isAnyOf", [institute])
+    inside = {"or": [member, _constraint("participant", "eq", institute)]}
     return {
         "members": Policy(
             id=derived_id("policy", "members", institute),
@@ -41,7 +42,27 @@ def common_policies(institute: str, institute_name: str) -> dict[str, Policy]:
         "quotes": Policy(
             id=derived_id("policy", "quotes", institute),
             name="Quotes and orders",
-            text=f"Members of {institute_name} may ask for quotes and place orders; quotes are not passed on.",
+            text=(
+                f"Members of {institute_name} may ask for quotes and place orders, and it itself may ask what needs "
+                "published by members would take; quotes are not passed on."
+            ),
+            odrl=_permission(inside),
+            owner=institute,
+        ),
+        "needs": Policy(
+            id=derived_id("policy", "needs", institute),
+            name="Needs",
+            text=f"Members of {institute_name}, and it itself, may see what is wanted and offer or plan for it.",
+            odrl=_permission(inside),
+            owner=institute,
+        ),
+        "planning": Policy(
+            id=derived_id("policy", "planning", institute),
+            name="Planning together",
+            text=(
+                f"Members of {institute_name} may ask which hours of machines this organisation plans to take, what "
+                "an hour is worth to it and what its plan comes to; no need, quote or plan is told."
+            ),
             odrl=_permission(member),
             owner=institute,
         ),

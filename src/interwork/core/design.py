@@ -13,6 +13,7 @@ from interwork.core.part.plan import PlanTemplate as PlanTemplate
 from interwork.core.part.plan import PlanTime as PlanTime
 from interwork.core.part.plan import ProcessPlan as ProcessPlan
 from interwork.core.part.plan import Requirement as Requirement
+from interwork.core.part.plan import Setting as Setting
 from interwork.core.part.plan import TemplateStep as TemplateStep
 from interwork.core.part.shape import Attachment as Attachment
 from interwork.core.part.shape import BodyFacts as BodyFacts
@@ -96,8 +97,22 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     holder_name: str = ""
     dataset: str = ""
     """What it is offered as; empty = not offered."""
+    walls: str = ""
+    """The walls its interface was read behind, as of a run."""
     by: str = ""
     at: datetime
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How the outputs of a model went at one point, from start to end."""
+
+    point: int
+    """Which of the run's points, from 0."""
+    times_s: tuple[float, ...]
+    values: dict[str, tuple[float, ...]]
+    """Per output, in its unit."""
+    every: int = 1
+    """Only each so-many-th communication point is kept, and the last."""
 
 
 class ModelRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,12 +130,17 @@ class ModelRun(msgspec.Struct, frozen=True, kw_only=True):
     """Unit of every input and output."""
     step_s: float = 0.0
     stop_s: float = 0.0
+    start_s: float = 0.0
+    courses: tuple[Course, ...] = ()
+    """Of the first points; empty for a model without time."""
     checked: int = 0
     """How many of the points were run again at half the step."""
     change: dict[str, float] = {}
     """Largest relative change of each output when the step is halved."""
     note: str = ""
     """What that says, in words."""
+    walls: str = ""
+    """The walls it ran behind, and any that was missing with the reason; empty = from before this was kept."""
     digest: str
     """SHA-256 over model digest, inputs, step and outputs: the same again gives the same."""
     holder: str

@@ -22,6 +22,8 @@ class DatasetKind(StrEnum):
     """The right to run a model; its inside never crosses."""
     MEMBERSHIP = "membership"
     """The right to apply for membership in an institute."""
+    COORDINATION = "coordination"
+    """The right to plan together: hours of machines, what an hour is worth, and one sum."""
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):

@@ -328,6 +328,8 @@ class MeasuredSeries(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = "mm"
     parts: tuple[str, ...]
     values: tuple[float, ...]
+    is_simulated: bool = False
+    """Whether some of it was measured on simulated machines."""
 
 
 class QualityRecord(msgspec.Struct, frozen=True, kw_only=True):

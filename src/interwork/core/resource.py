@@ -40,6 +40,7 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     axes: int | None = None
     max_mass_kg: float | None = None
     certificates: tuple[str, ...] = ()
+    """Such as `ISO 9001:2015`; with its last day where it ends: `AS9100 until 2027-03-01`."""
     limits: dict[str, float] = {}
     """The shop's own limits for manufacturability, by the rules of the design craft, such as `min_wall_mm`."""
 

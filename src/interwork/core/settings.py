@@ -107,8 +107,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """True lets peers live on this machine; switch it off where the node is on the public internet."""
     is_sample: bool = False
     limits: Limits = Limits()
+    file_folders: tuple[str, ...] = ()
+    """Folders that file:// machines may be read from, beside `inbox` in the data folder."""
     sparkplug_edge: SparkplugEdge | None = None
     scale: Scale | None = None
+
+    @property
+    def is_reader(self) -> bool:
+        """Tell whether this node only answers, from the readings and records that others share with it."""
+        return self.scale is not None and self.scale.role == "reader"
 
     def root(self) -> str:
         """Tell the address others reach this node at, without a trailing slash."""

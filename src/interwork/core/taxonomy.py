@@ -24,6 +24,9 @@ PROCESSES: dict[str, tuple[str, ...]] = {
     "sheet": (),
     "deburring": (),
     "inspection": (),
+    "assembly": (),
+    "testing": (),
+    "training": (),
 }
 
 

@@ -4,7 +4,6 @@ Two policies are equal when their rules are, whatever the order, the form of the
 parties and texts are compared elsewhere.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
@@ -91,11 +90,6 @@ def declared_purposes(odrl: Mapping[str, Any]) -> list[str]:
 def canonical(odrl: Mapping[str, Any]) -> dict[str, Any]:
     """Write the rules of a policy in the one form that equal policies share; ids, parties and texts are left out."""
     return {name: _sorted(_plain_rule(rule) for rule in many(odrl.get(name))) for name in RULES if odrl.get(name)}
-
-
-def terms_digest(odrl: Mapping[str, Any]) -> str:
-    """Name the rules of a policy by the SHA-256 of their canonical form."""
-    return hashlib.sha256(json.dumps(canonical(odrl), sort_keys=True).encode()).hexdigest()
 
 
 def same_terms(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

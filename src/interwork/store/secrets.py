@@ -111,6 +111,7 @@ class Secrets:
         """Put a file that nobody else can read, whole or not at all."""
         new = self._folder / f"{name}.new"
         try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)  # a node that never ran has none yet
             new.unlink(missing_ok=True)
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)

@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 from interwork.core import blueprint, design, exchange, making, operating, organisation, planning, programme, resource
 from interwork.core.errors import BadInput, Damaged, LimitReached
+from interwork.core.network import supply, together
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -150,6 +151,9 @@ WORDS: tuple[Word[Any], ...] = (
     Word(planning.TradeOff, "trade_offs", ("plan",)),
     Word(planning.Disturbance, "disturbances", ("job",)),
     Word(planning.Proposal, "proposals", ("job", "state")),
+    Word(supply.Product, "products", ("owner",)),
+    Word(supply.SupplyPlan, "supply_plans", ("product",)),
+    Word(together.Coordination, "coordinations", ("state",)),
     Word(exchange.Dataset, "datasets", ("kind", "subject", "is_withdrawn")),
     Word(exchange.Policy, "policies", ("owner",)),
     Word(exchange.CatalogEntry, "catalog_entries", ("provider", "kind", "is_gone")),

@@ -8,12 +8,11 @@ from msgspec.structs import replace
 from planned_job import JOB, NEED, order_of_plan, planned, records
 
 from interwork.core.errors import BadInput, NotFound, WrongState
-from interwork.core.making import Job, JobStep, Order, OrderState, Run, RunState
+from interwork.core.making import Job, JobStep, Run, RunState
 from interwork.core.planning import Disturbance, DisturbanceKind, Explanation, Need, Plan, Proposal
 from interwork.core.programme import GapKind
 from interwork.flows import insight, replan
 from interwork.flows.make_part import follow
-from interwork.flows.replan import deciding
 from interwork.store import Change
 
 
@@ -149,26 +148,6 @@ async def test_what_a_machine_has_begun_stays_as_ordered(shop):
     assert any("has begun" in note for note in proposal.notes)
 
 
-async def test_accepting_while_ordered_withdraws_what_moves_and_orders_it_anew(shop, monkeypatch):
-    plan, orders = await ordered(shop, state=RunState.RELEASED)
-    taken = []
-
-    async def withdrawn(_node, order):
-        taken.append(order.id)
-
-    monkeypatch.setattr(deciding, "withdraw", withdrawn)
-    await replan.tell(shop, JOB, down(plan, 0), actor="test")
-    proposal = await replan.propose(shop, JOB, actor="test")
-    await replan.accept(shop, proposal.id, actor="test", by="Ada")
-    job = await shop.store.get(Job, JOB)
-    assert (job.step, job.state, job.plan) == (JobStep.AGREE, "running", proposal.after)
-    assert taken
-    assert not set(taken) & set(job.orders)
-    for one in taken:
-        assert (await shop.store.get(Order, one)).state is OrderState.CANCELLED
-    assert len(taken) + len(job.orders) == len(orders)
-
-
 async def test_orders_that_stay_are_not_placed_again(shop):
     plan, orders = await ordered(shop)
     job = replace(await shop.store.get(Job, JOB), step=JobStep.AGREE)
@@ -186,22 +165,6 @@ async def test_a_job_being_made_goes_on_under_the_new_plan(shop):
     done, message = await follow.make(shop, job)
     assert (done.step, done.plan) == (JobStep.AGREE, "plan-new00000000")
     assert "planned again" in message
-
-
-async def test_a_provider_that_has_begun_meanwhile_keeps_the_plan_as_it_was(shop, monkeypatch):
-    plan, _ = await ordered(shop, state=RunState.RELEASED)
-
-    async def refused(_node, order):
-        raise WrongState(f"Order {order.id} is in work; work has begun.")
-
-    monkeypatch.setattr(deciding, "withdraw", refused)
-    await replan.tell(shop, JOB, down(plan, 0), actor="test")
-    proposal = await replan.propose(shop, JOB, actor="test")
-    with pytest.raises(WrongState):
-        await replan.accept(shop, proposal.id, actor="test", by="Ada")
-    job = await shop.store.get(Job, JOB)
-    assert (job.plan, job.step, job.state) == (plan.id, JobStep.MAKE, "running")
-    assert (await shop.store.get(Proposal, proposal.id)).state == "proposed"
 
 
 async def test_a_machine_that_is_back_needs_no_change(shop):

@@ -55,6 +55,17 @@ async def test_a_request_that_cannot_be_met_is_bad_input_and_opens_no_job(lab):
     assert await lab.store.count(Job) == 0
 
 
+async def test_the_thickness_of_a_sheet_is_asked_for_a_flat_drawing_and_for_nothing_else(lab):
+    with pytest.raises(BadInput, match="flat drawing and has no thickness"):
+        await make_part.submit(lab, b"0\nSECTION", "gear.DXF", request())
+    with pytest.raises(BadInput, match="has a thickness of its own"):
+        await submitted(lab, thickness_mm=3.0)
+    job = await make_part.submit(lab, b"0\nSECTION", "gear.dxf", request(thickness_mm=3.0))
+    assert job.facts["thickness_mm"] == 3.0
+    with pytest.raises(Conflict, match="was used for another job"):
+        await make_part.submit(lab, b"0\nSECTION", "gear.dxf", request(thickness_mm=4.0))
+
+
 async def test_a_job_for_a_project_not_held_here_is_refused(lab):
     with pytest.raises(NotFound, match="project-9"):
         await submitted(lab, project="project-9")

@@ -15,6 +15,15 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
     """Where it comes from: measured on the geometry, typed by a person, or a default."""
 
 
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine is set to for an operation."""
+
+    name: str
+    value: float
+    unit: str = ""
+    """UCUM code."""
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a process plan (ISA-95 operation segment): what it demands, not who does it."""
 
@@ -38,6 +47,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """The drafted time, where a person changed it."""
     calibration: float = 1.0
     """Actual over estimated time of finished runs, as already in the times here."""
+    settings: tuple[Setting, ...] = ()
+    """What people or trials found good to set; empty = left to whoever does it."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

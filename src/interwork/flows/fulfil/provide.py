@@ -15,10 +15,12 @@ from interwork.core.planning import Window
 from interwork.core.resource import Resource, Signal
 from interwork.federation import DataRequest, DataResponse
 from interwork.flows.fulfil import perform, stop
+from interwork.flows.insight.telling import heard
 from interwork.flows.join import receive_application
 from interwork.flows.node import Node
-from interwork.flows.records import Description, OrderStatus, answer_record
+from interwork.flows.records import Description, OrderStatus, Outcome, answer_record
 from interwork.flows.rnd.simulating import answer_model
+from interwork.flows.together import answer_call
 from interwork.store import Change
 from interwork.stream import encode_batch
 
@@ -42,6 +44,7 @@ async def answer(node: Node, request: DataRequest) -> DataResponse:
         DatasetKind.READINGS: _readings,
         DatasetKind.MODEL: answer_model,
         DatasetKind.MEMBERSHIP: receive_application,
+        DatasetKind.COORDINATION: answer_call,
     }
     return await handlers[request.dataset.kind](node, request)
 
@@ -50,8 +53,12 @@ async def _capacity(node: Node, request: DataRequest) -> DataResponse:
     parts = request.path.strip("/").split("/")
     if parts == ["quotes"] and request.method == "POST":
         return await _quote(node, request)
+    if parts == ["outcomes"] and request.method == "POST":
+        return _json(await heard(node, request.agreement, _read(request.body, Outcome)), "what became of a quote")
     if parts[0] != "orders":
-        raise NotFound(f"There is no {request.path!r} under a capacity agreement.", remedy="Use quotes or orders.")
+        raise NotFound(
+            f"There is no {request.path!r} under a capacity agreement.", remedy="Use quotes, outcomes or orders."
+        )
     if len(parts) == 1:
         return _json(await perform.place(node, request.agreement, _read(request.body, Order)), "an order placed")
     order = await node.store.get(Order, parts[1])

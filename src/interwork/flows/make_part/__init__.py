@@ -14,6 +14,7 @@ import anyio
 import msgspec
 import structlog
 
+from interwork.core.design import PlanTemplate
 from interwork.core.errors import BadInput, Conflict, DiskFull, InterworkError, NoPlan, ours
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, digest_of
@@ -54,6 +55,10 @@ class MakeRequest(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     due: datetime
     tolerance_mm: float = 0.1
+    thickness_mm: float | None = None
+    """Of the sheet a flat drawing (DXF) is cut from."""
+    template: str = ""
+    """A template of a process plan the draft goes through; empty = none."""
     project: str = ""
     until: str = ""
     """The last arrow to do: `match` to see who could, `plan` to see the plan; empty = all."""
@@ -65,7 +70,7 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
     """Check a request, keep the file, and open its job; the same key opens the same job."""
     material = material_of(request.material)
     if not content:
-        raise BadInput(f"{file_name} is empty.", remedy="Give a STEP, STL, IGES or 3MF file.")
+        raise BadInput(f"{file_name} is empty.", remedy="Give a STEP, STL, IGES, 3MF or DXF file.")
     if not 1 <= request.quantity <= 100_000:
         raise BadInput(f"A quantity of {request.quantity} cannot be made.", remedy="Give 1 to 100,000.")
     if request.due <= node.clock():
@@ -74,6 +79,9 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
         raise BadInput(
             f"A tolerance of {request.tolerance_mm} mm is outside 0.001 to 10 mm.", remedy="Give one within, as 0.1."
         )
+    _check_thickness(file_name, request.thickness_mm)
+    if request.template:
+        await node.store.get(PlanTemplate, request.template)
     if request.until not in ("", *(step for step, _ in STEPS)):
         raise BadInput(f"{request.until!r} is no arrow of a job.", remedy=f"Use one of {', '.join(JobStep)}.")
     if request.project:
@@ -103,7 +111,13 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
         project=request.project,
         created_at=now,
         updated_at=now,
-        facts={"file_name": file_name, "digest": digest, "until": request.until},
+        facts={
+            "file_name": file_name,
+            "digest": digest,
+            "until": request.until,
+            "thickness_mm": request.thickness_mm,
+            "template": request.template,
+        },
     )
     await node.store.commit(
         Change(actor, once=f"job:{job_id}").put(job).event(Tag.JOB_MOVED, job.id, step=job.step.value, file=file_name)
@@ -111,10 +125,30 @@ async def submit(node: Node, content: bytes, file_name: str, request: MakeReques
     return job
 
 
+def _check_thickness(file_name: str, thickness_mm: float | None) -> None:
+    """Refuse now what the second arrow would refuse: a flat drawing without its sheet, or a solid with one."""
+    is_flat = file_name.lower().endswith(".dxf")
+    if is_flat and thickness_mm is None:
+        raise BadInput(
+            f"{file_name} is a flat drawing and has no thickness.",
+            where="thickness_mm",
+            remedy="Give the thickness of the sheet in mm.",
+        )
+    if not is_flat and thickness_mm is not None:
+        raise BadInput(
+            f"A sheet of {thickness_mm:g} mm was given, but {file_name} has a thickness of its own.",
+            where="thickness_mm",
+            remedy="Leave the thickness out; it is for a flat drawing (DXF).",
+        )
+
+
 def _check_same(known: Job, digest: str, request: MakeRequest) -> None:
     """Refuse another wish under a key that is taken: nothing would be made of it, silently."""
-    asked = (digest, material_of(request.material).id, request.quantity, request.tolerance_mm, request.project)
-    if asked != (known.facts.get("digest"), known.material, known.quantity, known.tolerance_mm, known.project):
+    sheet = (request.thickness_mm, request.template)
+    asked = (digest, material_of(request.material).id, request.quantity, request.tolerance_mm, request.project, *sheet)
+    facts = known.facts
+    held = (facts.get("digest"), known.material, known.quantity, known.tolerance_mm, known.project)
+    if asked != (*held, facts.get("thickness_mm"), facts.get("template", "")):
         raise Conflict(
             f"The key {request.key!r} was used for another job: {known.quantity} × {known.title} ({known.id}).",
             remedy="Send another key for another job.",

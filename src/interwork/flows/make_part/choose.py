@@ -11,7 +11,7 @@ from interwork.allocation import CapacityOffer, QuoteRequest, allocate, draft_re
 from interwork.core.design import EdgeKind, ProcessPlan
 from interwork.core.errors import NoPlan, PeerError, PeerUnreachable, Refused
 from interwork.core.event import Tag
-from interwork.core.exchange import CatalogEntry, DatasetKind
+from interwork.core.exchange import CatalogEntry, DatasetKind, Peer
 from interwork.core.making import Job
 from interwork.core.organisation import Place
 from interwork.core.planning import Match, Need, Plan, Quote, Weights
@@ -35,14 +35,7 @@ async def search(node: Node, job: Job) -> tuple[Job, str]:
     """Ask the portal's catalog for capacity in the processes the plan needs."""
     plan = await node.store.get(ProcessPlan, job.process_plan)
     portal = await node.portal()
-    query: list[dict[str, Any]] = [
-        {"leftOperand": CATALOG_OPERAND + "kind", "operator": "eq", "rightOperand": DatasetKind.CAPACITY.value},
-    ]
-    entries = [
-        entry
-        for entry in await node.federation.browse(portal, query=query)
-        if entry.kind is DatasetKind.CAPACITY and entry.provider != node.did
-    ]
+    entries = await capacities(node, portal)
     change = Change()
     for entry in entries:
         change.put(entry)
@@ -52,6 +45,15 @@ async def search(node: Node, job: Job) -> tuple[Job, str]:
     facts = {**job.facts, "providers": [entry.id for entry in entries]}
     message = f"{len(entries)} providers in the catalog of {portal.name} for {', '.join(processes)}"
     return msgspec.structs.replace(job, facts=facts), message
+
+
+async def capacities(node: Node, portal: Peer) -> list[CatalogEntry]:
+    """Read from a portal's catalog who offers capacity."""
+    query: list[dict[str, Any]] = [
+        {"leftOperand": CATALOG_OPERAND + "kind", "operator": "eq", "rightOperand": DatasetKind.CAPACITY.value},
+    ]
+    entries = await node.federation.browse(portal, query=query)
+    return [one for one in entries if one.kind is DatasetKind.CAPACITY and one.provider != node.did]
 
 
 async def match_offers(node: Node, job: Job) -> tuple[Job, str]:
@@ -127,7 +129,7 @@ async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:
         [one for one in held if one.provider not in excluded],
         [one for one in held if one.provider in excluded],
     ):
-        quotes = quotes or await _ask_all(node, matches, request, away, silent)
+        quotes = quotes or await ask_all(node, matches, request, away, silent)
     if silent and not quotes:
         raise PeerUnreachable(
             f"No provider gave a quote; {', '.join(sorted(silent))} did not answer.",
@@ -146,7 +148,7 @@ async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:
     return job, f"{len(quotes)} quotes with {sum(len(one.modes) for one in quotes)} ways to do an operation{left}"
 
 
-async def _ask_all(
+async def ask_all(
     node: Node, matches: list[Match], request: QuoteRequest, away: list[str], silent: list[str]
 ) -> list[Quote]:
     """Ask the providers of these matches at once; note who is left out, and who of them may yet answer."""

@@ -45,8 +45,15 @@ async def _measure(node: Node, job: Job) -> Revision:
 async def process_plan(node: Node, job: Job) -> tuple[Job, str]:
     """Draft how the design is made; a plan that a person changed for the same order wins over the draft."""
     revision = await node.store.get(Revision, job.revision)
-    wanted = Wanted(material=job.material, quantity=job.quantity, tolerance_mm=job.tolerance_mm)
-    plan = await chosen_by_people(node, revision.id, wanted) or await draft(node, revision, wanted)
+    wanted = Wanted(
+        material=job.material,
+        quantity=job.quantity,
+        tolerance_mm=job.tolerance_mm,
+        thickness_mm=job.facts.get("thickness_mm"),
+        template=job.facts.get("template", ""),
+    )
+    people = None if wanted.template else await chosen_by_people(node, revision.id, wanted)
+    plan = people or await draft(node, revision, wanted)
     names = ", ".join(operation.name for operation in plan.operations)
     whose = f" (version {plan.version}, changed by {plan.changed_by})" if plan.version > 1 else ""
     return msgspec.structs.replace(job, process_plan=plan.id), f"{plan.process_class}{whose}: {names}"

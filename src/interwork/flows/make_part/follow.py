@@ -1,10 +1,12 @@
 """The agreeing, ordering and making arrows: design offered, orders placed, readings agreed and followed to the end."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import msgspec
 import structlog
+from anyio.abc import TaskGroup
 
 from interwork.core.design import EdgeKind, ProcessPlan, Revision
 from interwork.core.errors import InterworkError, NoPlan, PeerError, Refused
@@ -13,7 +15,7 @@ from interwork.core.exchange import Agreement, AgreementState, DatasetKind, Side
 from interwork.core.ids import derived_id
 from interwork.core.making import Job, Order, OrderLine, OrderState, Run, RunState
 from interwork.core.planning import Assignment, Plan, Quote
-from interwork.flows.make_part.replan import without
+from interwork.flows.make_part.replan import tell_withdrawn, without
 from interwork.flows.make_part.watch import watch_readings
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, publish_for
@@ -22,6 +24,8 @@ from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
 log = structlog.get_logger()
+CLOSE_S = 10.0
+"""Longest wait for the watching of readings to end by itself."""
 LOOK_EVERY_S = 1.0
 """How often an order's state is asked for."""
 
@@ -74,7 +78,8 @@ async def agree(node: Node, job: Job) -> tuple[Job, str]:
 async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -> Order:
     provider = mine[0].provider
     quotes = [await node.store.get(Quote, one) for one in job.quotes]
-    quote = next(one for one in quotes if one.provider == provider)
+    own = [one for one in quotes if one.provider == provider]
+    quote = own[0]
     revision = await node.store.get(Revision, job.revision)
     process = await node.store.get(ProcessPlan, job.process_plan)
     order_id = derived_id("order", plan.id, provider)
@@ -104,7 +109,7 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
         quantity=job.quantity,
         design_dataset=design.id,
         revision=revision.id,
-        lines=tuple(_line(one, plan, process, quote, revision=revision, tolerance_mm=job.tolerance_mm) for one in mine),
+        lines=tuple(_line(one, plan, process, own, revision=revision, job=job) for one in mine),
         price_eur=round(sum(one.price_eur for one in mine), 2),
         state=OrderState.PLACED,
         placed_at=node.clock(),
@@ -112,11 +117,13 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
 
 
 def _line(
-    one: Assignment, plan: Plan, process: ProcessPlan, quote: Quote, *, revision: Revision, tolerance_mm: float
+    one: Assignment, plan: Plan, process: ProcessPlan, own: Sequence[Quote], *, revision: Revision, job: Job
 ) -> OrderLine:
     operation = next(step for step in process.operations if step.id == one.operation)
-    mode = next(way for way in quote.modes if way.operation == one.operation and way.resource == one.resource)
+    ways = [way for quote in own for way in quote.modes]
+    mode = next(way for way in ways if way.operation == one.operation and way.resource == one.resource)
     before = [other.id for other in plan.assignments if other.lot == one.lot and other.operation in operation.after]
+    before += job.facts.get("after", {}).get(one.id, [])  # parts of a product, made under jobs of their own
     return OrderLine(
         assignment=one.id,
         operation=one.operation,
@@ -134,7 +141,7 @@ def _line(
         setup_energy_kwh=mode.setup_energy_kwh,
         price_eur=one.price_eur,
         after=tuple(before),
-        tolerance_mm=tolerance_mm,
+        tolerance_mm=job.tolerance_mm,
         box_mm=revision.geometry.box_mm,
     )
 
@@ -183,16 +190,22 @@ async def order(node: Node, job: Job) -> tuple[Job, str]:
 async def make(node: Node, job: Job) -> tuple[Job, str]:
     """Follow the runs to their end: states under the standing agreements, readings under their own."""
     statuses: dict[str, OrderStatus] = {}
+    away: list[str] = []
+    enough = anyio.Event()
     async with anyio.create_task_group() as tasks:
         for order_id in job.orders:
-            tasks.start_soon(watch_readings, node, order_id)
+            tasks.start_soon(partial(watch_readings, enough=enough), node, order_id)
         while True:
             current = await node.store.get(Job, job.id)
+            if current.plan == job.plan:
+                away = await _ask_all(node, job, statuses)
+                # Read after the answers: an order withdrawn for a new plan was withdrawn once that plan was kept.
+                current = await node.store.get(Job, job.id)
             if current.plan != job.plan:
-                tasks.cancel_scope.cancel()
+                _close(tasks, enough)
                 return current, "planned again; the work goes on under the new plan"
-            away = await _ask_all(node, job, statuses)
             _check_going(statuses)
+            await tell_withdrawn(node, job.id)
             await _tell_arrivals(node, statuses)
             await _show(node, job, statuses, away)
             if len(statuses) == len(job.orders) and all(
@@ -200,11 +213,31 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
             ):
                 break
             await anyio.sleep(LOOK_EVERY_S)
-        await _last_readings(node, job)
-        tasks.cancel_scope.cancel()
+        _close(tasks, enough)
+    await _last_readings(node, job)
     runs = [run for one in statuses.values() for run in one.runs]
     good, scrap = sum(run.good for run in runs), sum(run.scrap for run in runs)
     return job, f"{len(runs)} runs finished; {good} pieces of work good, {scrap} not"
+
+
+def _close(tasks: TaskGroup, enough: anyio.Event) -> None:
+    """Let the watching end between two calls, so that both ends count the same; not for ever."""
+    enough.set()
+    tasks.cancel_scope.deadline = anyio.current_time() + CLOSE_S
+
+
+async def look(node: Node, job: Job) -> list[str]:
+    """Ask every provider how its order stands now and keep it; name those who did not tell, with the reason."""
+    statuses: dict[str, OrderStatus] = {}
+    untold: list[str] = []
+    for order_id in job.orders:
+        held = await node.store.get(Order, order_id)
+        try:
+            statuses[order_id] = await _status(node, held)
+        except InterworkError as fault:
+            untold.append(f"{held.peer_name}: {fault.message}")
+    await _show(node, job, statuses, [])
+    return untold
 
 
 def _check_going(statuses: dict[str, OrderStatus]) -> None:
@@ -227,24 +260,31 @@ async def _ask_all(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> li
         if held.state is OrderState.DONE and order_id in statuses:
             continue
         try:
-            transfer = await capacity_transfer(node, held.agreement)
-            fetched = await node.federation.fetch(transfer, path=f"orders/{order_id}", what="the state of an order")
+            status = await _status(node, held)
         except InterworkError as fault:
             if not fault.retryable:
                 raise
             log.warning("order.unanswered", order=order_id, fault=str(fault))
             away.append(held.peer_name)
             continue
-        status = read_as(OrderStatus, fetched.content, held.peer_name)
         statuses[order_id] = status
         if status.order.state is not held.state:
             await node.store.commit(Change().put(msgspec.structs.replace(held, state=status.order.state)))
     return away
 
 
+async def _status(node: Node, held: Order) -> OrderStatus:
+    transfer = await capacity_transfer(node, held.agreement)
+    fetched = await node.federation.fetch(transfer, path=f"orders/{held.id}", what="the state of an order")
+    return read_as(OrderStatus, fetched.content, held.peer_name)
+
+
 async def _tell_arrivals(node: Node, statuses: dict[str, OrderStatus]) -> None:
-    """Tell a provider that what it waits for from another one has been made."""
-    done = {run.assignment for one in statuses.values() for run in one.runs if run.state is RunState.COMPLETED}
+    """Tell a provider that what it waits for has been made: at another one, or under the job of another part."""
+    runs = [run for one in statuses.values() for run in one.runs]
+    awaited = {before for run in runs for before in run.after} - {run.assignment for run in runs}
+    elsewhere = await node.store.find(Run, assignment=sorted(awaited), limit=500) if awaited else []
+    done = {run.assignment for run in (*runs, *elsewhere) if run.state is RunState.COMPLETED}
     for order_id, status in statuses.items():
         own = {run.assignment for run in status.runs}
         for assignment in sorted({before for run in status.runs for before in run.after}):

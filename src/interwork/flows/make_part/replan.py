@@ -16,6 +16,8 @@ from interwork.store import Change
 log = structlog.get_logger()
 REPLANS_MAX = 3
 """After this many the job stops and says what happened."""
+UNTOLD = "its provider is not told yet: "
+"""Begins the reason of an order withdrawn while its provider was away."""
 AGAIN_S = 5.0
 """How long providers that are away are waited for before all are asked anew."""
 
@@ -79,9 +81,39 @@ async def withdraw(node: Node, order: Order) -> None:
         await node.federation.fetch(transfer, path=f"orders/{order.id}/cancel", body=b"{}", what="a cancellation")
 
 
-async def _give_back(node: Node, order: Order) -> None:
+async def take_back(node: Node, order: Order, reason: str) -> None:
+    """Take an order back; a provider that refuses raises, one that is away is told when it answers again."""
     try:
         await withdraw(node, order)
     except (InterworkError, TimeoutError) as fault:
+        if isinstance(fault, InterworkError) and not fault.retryable:
+            raise
         log.warning("order.not-given-back", order=order.id, fault=str(fault))
-    await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED)))
+        reason = UNTOLD + reason
+    await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED, reason=reason)))
+
+
+async def tell_withdrawn(node: Node, job_id: str) -> None:
+    """Tell providers that were away what was withdrawn meanwhile; what they say to it is kept with the order."""
+    for order in await node.store.find(Order, job=job_id, state=OrderState.CANCELLED, limit=100):
+        if not order.reason.startswith(UNTOLD):
+            continue
+        reason = order.reason.removeprefix(UNTOLD)
+        try:
+            await withdraw(node, order)
+        except TimeoutError:
+            continue
+        except InterworkError as fault:
+            if fault.retryable:
+                continue
+            reason = f"{reason}; it could not be taken back: {fault.message}"
+        await node.store.commit(Change().put(msgspec.structs.replace(order, reason=reason), expect=order))
+
+
+async def _give_back(node: Node, order: Order) -> None:
+    try:
+        await take_back(node, order, "planned again without it")
+    except InterworkError as fault:
+        log.warning("order.not-given-back", order=order.id, fault=str(fault))
+        reason = f"planned again without it; it could not be taken back: {fault.message}"
+        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED, reason=reason)))

@@ -6,8 +6,9 @@ import msgspec
 
 from interwork.core.exchange import Agreement, Receipt
 from interwork.core.making import Evidence, Job, JobStep, Order
-from interwork.core.planning import Plan
+from interwork.core.planning import Leg, Plan
 from interwork.core.programme import Gap, TrackRecord
+from interwork.flows.make_part.beside import Beside, Sum, also, beside, said, sum_of
 from interwork.flows.node import Node
 
 
@@ -24,12 +25,15 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rival(msgspec.Struct, frozen=True, kw_only=True):
-    """What people do today, beside the plan."""
+    """What people do today, beside the plan; said once, with every part it plays."""
 
     name: str
     label: str
+    roles: tuple[str, ...]
     objective_eur: float | None
+    price_eur: float | None
     saving_eur: float | None
+    """Its objective above the plan's: like against like."""
     reason: str
 
 
@@ -50,7 +54,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     job: Job
     shares: tuple[Share, ...]
+    legs: tuple[Leg, ...]
+    """What is carried, and what that costs: with the shares it comes to the price."""
+    sum: Sum | None
     rivals: tuple[Rival, ...]
+    also: tuple[str, ...]
+    """What the plan itself is besides: the cheapest single provider, for one."""
     reasons: tuple[str, ...]
     price_eur: float | None
     objective_eur: float | None
@@ -83,7 +92,10 @@ async def summarise(node: Node, job_id: str) -> Summary:
     return Summary(
         job=job,
         shares=_shares(plan),
-        rivals=_rivals(plan),
+        legs=tuple(sorted(plan.legs, key=lambda one: one.start)) if plan else (),
+        sum=sum_of(plan) if plan else None,
+        rivals=tuple(_rival(plan, one) for one in beside(plan)) if plan else (),
+        also=also(plan) if plan else (),
         reasons=plan.reasons if plan else (),
         price_eur=totals.price_eur if totals else None,
         objective_eur=plan.objective_eur if plan else None,
@@ -130,18 +142,17 @@ def _shares(plan: Plan | None) -> tuple[Share, ...]:
     )
 
 
-def _rivals(plan: Plan | None) -> tuple[Rival, ...]:
-    if plan is None:
-        return ()
-    return tuple(
-        Rival(
-            name=one.name,
-            label=one.label,
-            objective_eur=one.objective_eur if one.is_feasible else None,
-            saving_eur=one.objective_eur - plan.objective_eur if one.is_feasible else None,
-            reason=one.reason,
-        )
-        for one in plan.alternatives
+def _rival(plan: Plan, one: Beside) -> Rival:
+    other = one.candidate
+    can = other.is_feasible and other.totals is not None
+    return Rival(
+        name=other.name,
+        label=said(one),
+        roles=one.roles,
+        objective_eur=other.objective_eur if can else None,
+        price_eur=other.totals.price_eur if can and other.totals else None,
+        saving_eur=other.objective_eur - plan.objective_eur if can else None,
+        reason=other.reason,
     )
 
 

@@ -21,11 +21,17 @@ LOOK_EVERY_S = 0.7
 """How often new readings are asked for while runs are on."""
 
 
-async def watch_readings(node: Node, order_id: str, *, is_last: bool = False) -> None:
-    """Take readings of an order's runs until cancelled, refused, or (is_last) until none are left."""
+async def watch_readings(
+    node: Node, order_id: str, *, is_last: bool = False, enough: anyio.Event | None = None
+) -> None:
+    """Take readings of an order's runs until it is enough, refused, or (is_last) until none are left.
+
+    Told that it is enough, it ends between two calls: one cut off half way would be counted at one end only.
+    """
     order = await node.store.get(Order, order_id)
     numbers: dict[int, int] = {}
-    while True:
+    enough = enough or anyio.Event()
+    while not enough.is_set():
         try:
             transfer = await _transfer(node, order)
             numbers = numbers or await _describe(node, order, transfer)
@@ -39,7 +45,8 @@ async def watch_readings(node: Node, order_id: str, *, is_last: bool = False) ->
         if is_last and taken == 0:
             return
         if taken == 0:
-            await anyio.sleep(LOOK_EVERY_S)
+            with anyio.move_on_after(LOOK_EVERY_S):
+                await enough.wait()
 
 
 async def _transfer(node: Node, order: Order) -> Transfer:

@@ -3,20 +3,18 @@
 from collections.abc import Iterable
 
 import msgspec
-import structlog
 
 from interwork.core.design import EdgeKind
-from interwork.core.errors import InterworkError, PeerError, WrongState
+from interwork.core.errors import InterworkError, WrongState
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.making import Job, JobStep, Order, OrderLine, OrderState
 from interwork.core.planning import Assignment, Plan, Proposal
-from interwork.flows.make_part.replan import withdraw
+from interwork.flows.make_part.replan import take_back
 from interwork.flows.node import Node
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
-log = structlog.get_logger()
 CHANGEABLE = (JobStep.AGREE, JobStep.ORDER, JobStep.MAKE)
 
 
@@ -97,27 +95,30 @@ async def _switch(node: Node, job: Job, plan: Plan, *, actor: str) -> None:
     await node.store.commit(change)
     if not orders:
         return
+    taken: list[str] = []
     try:
-        await _withdraw_all(node, moved)
+        for order in moved:
+            await take_back(node, order, "planned again after an event")
+            taken.append(order.id)
     except InterworkError:
-        current = await node.store.get(Job, job.id)
-        await node.store.commit(Change(actor).put(job, expect=current))
+        await _restore(node, job, taken, actor=actor)
         raise
     going = msgspec.structs.replace(waits, state="running")
     await node.store.commit(Change(actor).put(going).event(Tag.JOB_MOVED, job.id, step=going.step.value))
 
 
+async def _restore(node: Node, job: Job, taken: list[str], *, actor: str) -> None:
+    """Put a job back to the plan it had; what was taken back already is ordered again, under a copy of that plan."""
+    change, back = Change(actor), job
+    if taken:
+        before = await node.store.get(Plan, job.plan)
+        copy = msgspec.structs.replace(before, id=derived_id("plan", before.id, *taken))
+        left = tuple(one for one in job.orders if one not in taken)
+        back = msgspec.structs.replace(job, plan=copy.id, step=JobStep.AGREE, orders=left, state="running")
+        change.put(copy)
+    await node.store.commit(change.put(back, expect=await node.store.get(Job, job.id)))
+
+
 def _is_unchanged(lines: Iterable[OrderLine], assignments: Iterable[Assignment]) -> bool:
     at = {one.id: (one.resource, one.start, one.end, one.quantity) for one in assignments}
     return all(at.get(one.assignment) == (one.resource, one.start, one.end, one.quantity) for one in lines)
-
-
-async def _withdraw_all(node: Node, orders: list[Order]) -> None:
-    """Take orders back; a provider that has begun refuses, one that is away is told when it is back."""
-    for order in orders:
-        try:
-            await withdraw(node, order)
-        except (PeerError, TimeoutError) as fault:
-            log.warning("order.not-given-back", order=order.id, fault=str(fault))
-        reason = "planned again after an event"
-        await node.store.commit(Change().put(msgspec.structs.replace(order, state=OrderState.CANCELLED, reason=reason)))

@@ -14,7 +14,7 @@ from interwork.allocation.parts.schedule import weigh, write_assignments, write_
 from interwork.core.errors import BadInput, NoPlan, NotFound, WrongState
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, new_id
-from interwork.core.making import Job, Order, OrderState, Run, RunState
+from interwork.core.making import Job, JobStep, Order, OrderState, Run, RunState
 from interwork.core.planning import (
     Assignment,
     Disturbance,
@@ -24,6 +24,7 @@ from interwork.core.planning import (
     Proposal,
 )
 from interwork.flows.insight.plans import Ground, ground_of
+from interwork.flows.make_part.follow import look
 from interwork.flows.node import Node
 from interwork.store import Change
 
@@ -142,9 +143,10 @@ async def propose(node: Node, job_id: str, *, stability: float = 1.0, actor: str
 
 
 async def _frozen(node: Node, job: Job) -> tuple[set[str], tuple[str, ...]]:
-    """Name the assignments under orders on which a machine has begun: they stay as ordered."""
+    """Name the assignments under orders on which a machine has begun, as their providers say now: they stay."""
     frozen: set[str] = set()
-    notes = []
+    untold = await look(node, job) if job.step is JobStep.MAKE else []
+    notes = [f"What was begun since the last look is not seen here. {reason}" for reason in untold]
     for order_id in job.orders:
         order = await node.store.get(Order, order_id)
         runs = await node.store.find(Run, order=order_id, limit=200)
