@@ -3,9 +3,10 @@
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from interwork.core.errors import BadInput, DiskFull, NotFound
+from interwork.core.errors import BadInput, DiskFull, InterworkError, NotFound
 from interwork.core.event import Tag
 from interwork.core.organisation import Account, Membership, MembershipState, Organisation, Setting
 from interwork.core.settings import Scale, Settings
@@ -32,6 +33,8 @@ from interwork.stream.scale import Log, Place, Scaled
 log = structlog.get_logger()
 SETTINGS_FILE = "node.toml"
 TOKEN_FILE = "cli-token"  # noqa: S105 - the name of a file
+AGAIN_S, STEADY_S = (1.0, 30.0), 60.0
+"""First and longest wait before work that failed begins anew; work that held so long waits the first time again."""
 CLOSE_S = 10.0
 """Longest time the parts are given to close."""
 
@@ -58,10 +61,13 @@ class Node(Parts):
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """Run the node's tasks until the block is left; cancelling is the shutdown."""
-        await self.store.commit(Change().event(Tag.NODE_STARTED, self.did, name=self.settings.name))
+        if not self.settings.is_reader:
+            await self.store.commit(Change().event(Tag.NODE_STARTED, self.did, name=self.settings.name))
         async with self.client, anyio.create_task_group() as tasks:
             tasks.start_soon(self.historian.run)
-            if self.settings.scale is None or self.settings.scale.role == "node":
+            if self.settings.is_reader:
+                tasks.start_soon(ingest.mirror, self)
+            else:
                 await self._begin(tasks)
             yield
             tasks.cancel_scope.cancel()
@@ -71,19 +77,41 @@ class Node(Parts):
 
     async def _begin(self, tasks: TaskGroup) -> None:
         """Start what a node does of itself; a reader of shared readings only answers."""
-        tasks.start_soon(self.federation.run)
-        tasks.start_soon(ingest.work, self)
-        tasks.start_soon(write_back.work, self)
-        tasks.start_soon(operate.work, self)
-        tasks.start_soon(perform.work, self)
-        tasks.start_soon(make_part.work, self)
-        tasks.start_soon(designing.work, self)
+        tasks.start_soon(_kept_up, "federation", self.federation.run)
+        tasks.start_soon(_kept_up, "ingest", partial(ingest.work, self))
+        tasks.start_soon(_kept_up, "write_back", partial(write_back.work, self))
+        tasks.start_soon(_kept_up, "operate", partial(operate.work, self))
+        tasks.start_soon(_kept_up, "perform", partial(perform.work, self))
+        tasks.start_soon(_kept_up, "make_part", partial(make_part.work, self))
+        tasks.start_soon(_kept_up, "designing", partial(designing.work, self))
         if self.settings.sparkplug_edge:
-            tasks.start_soon(republish.work, self)
+            tasks.start_soon(_kept_up, "republish", partial(republish.work, self))
         if "portal" in self.settings.roles:
-            tasks.start_soon(crawl.work, self)
+            tasks.start_soon(_kept_up, "crawl", partial(crawl.work, self))
         if self.has_institute:
             await publish_membership(self)
+
+
+async def _kept_up(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do a node's work; a fault of its database or its disk ends no node: it is told, and the work begins anew."""
+    wait = AGAIN_S[0]
+    while True:
+        began = anyio.current_time()
+        try:
+            await work()
+        except* InterworkError as faults:
+            told = [str(fault) for fault in _leaves(faults)]
+            log.warning("task.begins_anew", work=name, faults=told[:3], after_s=round(wait, 1))
+        else:
+            return
+        wait = AGAIN_S[0] if anyio.current_time() - began > STEADY_S else min(2 * wait, AGAIN_S[1])
+        await anyio.sleep(wait)
+
+
+def _leaves(group: BaseExceptionGroup[InterworkError]) -> list[InterworkError]:
+    """List the faults of a group, however deep they are."""
+    parts = [_leaves(one) if isinstance(one, BaseExceptionGroup) else [one] for one in group.exceptions]
+    return [fault for part in parts for fault in part]
 
 
 def read_settings(folder: Path, name: str = SETTINGS_FILE) -> Settings:
@@ -157,7 +185,8 @@ async def open_node(folder: Path) -> Node:
         issuers=issuers,
     )
     source.node = node
-    await _first_start(node)
+    if not settings.is_reader:
+        await _first_start(node)
     return node
 
 
@@ -166,9 +195,8 @@ async def _historian(folder: Path, settings: Settings) -> Historian:
     if settings.scale is None:
         return await Historian.open(folder / "readings", limits=settings.limits)
     place, source = lake_of(folder, settings.scale)
-    is_reader = settings.scale.role == "reader"
     held = int(settings.limits.spool_mb * 2**20)
-    return await Scaled.reach(folder / "readings", place, None if is_reader else source, held_bytes=held)
+    return await Scaled.reach(folder / "readings", place, None if settings.is_reader else source, held_bytes=held)
 
 
 def lake_of(folder: Path, scale: Scale) -> tuple[Place, Log]:
@@ -216,8 +244,8 @@ async def _first_start(node: Node) -> None:
 
 
 async def owner_link(node: Node) -> str:
-    """Make a fresh one-time link for the owner's account; empty once an account exists."""
-    if await node.store.count(Account):
+    """Make a fresh one-time link for the owner's account; empty once an account exists, and on a reader."""
+    if node.settings.is_reader or await node.store.count(Account):
         return ""
     secret = secrets.token_urlsafe(24)
     digest = hashlib.sha256(secret.encode()).hexdigest()

@@ -17,7 +17,7 @@ PUBLIC = {
     "interwork.allocation.assign": (
         "Arc Arcs Flow Matched Shadow Supply match_many shadow_prices ship solve_assignment solve_portfolio"
     ),
-    "interwork.allocation.engine": "Clock Interrupt Limits",
+    "interwork.allocation.engine": "Clock Interrupt Limits Step Watch",
     "interwork.allocation.learning": "",
     "interwork.allocation.network": (
         "Change Outage Point Prices Proposal RULES Stability by_rule price replan right_shift solve_network trade_off"
@@ -29,6 +29,7 @@ PUBLIC = {
     ),
     "interwork.allocation.project": "solve_project",
     "interwork.allocation.shop": "solve_shop",
+    "interwork.allocation.supply": "",
     "interwork.allocation.verify": "verify",
     "interwork.cli": "main parser",
     "interwork.cli.designs": "ACTS add run",
@@ -38,7 +39,7 @@ PUBLIC = {
     "interwork.cli.rnd": "add",
     "interwork.connectors": (
         "BAD BAD_DECODING BAD_OUT_OF_RANGE BAD_TIMEOUT BAD_TYPE BAD_UNKNOWN Command Connector FLUSH_READINGS "
-        "FLUSH_S Found GROUP Identifying Point Resuming Telling Writer open_connector schemes"
+        "FLUSH_S Found GROUP Identifying Point Resuming Slowing Telling Writer open_connector schemes"
     ),
     "interwork.connectors.files": "FILES_MAX FilesConnector SAMPLE_ROWS",
     "interwork.connectors.http": "CHUNK DOCUMENT_MAX HttpConnector RETRY_MAX_S",
@@ -54,6 +55,7 @@ PUBLIC = {
         "read_directory track_record"
     ),
     "interwork.core": "",
+    "interwork.core.network": "",
     "interwork.core.part": "",
     "interwork.design": (
         "ANALYSER Analysis Known Layout Missing Reading analyse backward draft_process_plan format_of forward "
@@ -89,17 +91,20 @@ PUBLIC = {
     "interwork.flows.fulfil": "",
     "interwork.flows.ingest": (
         "Connected Connection MachineStatus Mapped Proposal change_signal connect execution_of foresee "
-        "machine_states mapping_of measured next_number options_of probe propose resolved restore retry switch "
-        "take uplink_state work"
+        "machine_state machine_states mapping_of measured mirror nameplate next_number options_of probe propose "
+        "resolved restore retry switch take uplink_state work"
     ),
     "interwork.flows.insight": (
-        "choose conversions_of explanation_of gap_report investments trade unserved_of volumes"
+        "NeedDraft choose collect_needs conversions_of explanation_of gap_report investments outcomes "
+        "publish_need record_need tell_providers trade unserved_of volumes"
     ),
     "interwork.flows.make_part": "MakeRequest RETRIES RETRY_S STEPS proceed run submit work",
     "interwork.flows.operate": "LEARN_EVERY SHIFTS_EVERY TEND_S work",
-    "interwork.flows.readings": "Export bring_in take_out",
+    "interwork.flows.readings": "Brought Export Keep bring_in retain take_out",
     "interwork.flows.replan": "Told accept decline propose tell undo",
     "interwork.flows.rnd": "",
+    "interwork.flows.supply": ("Asked ItemDraft Missing PlanWish ProductDraft grant order plan record shortage stress"),
+    "interwork.flows.together": "answer_call coordinate offer second_machines take",
     "interwork.simulate": "run_broker run_machine run_operator",
     "interwork.simulate.faces": "FACES Face Plate open_face",
     "interwork.store": "Change Files Store table_of",
@@ -123,6 +128,7 @@ PUBLIC = {
     "interwork.stream.spool": "Fill Gone Spool",
     "interwork.twin": "NAMESPACE identifier_of object_of object_types shell submodel value_of value_only",
     "interwork.web": "create_app",
+    "interwork.web.api.network": "ROUTES",
     "interwork.web.api": "TABLES routes",
     "interwork.web.pages": "routes",
     "interwork.web.pages.allocation": "routes",

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from interwork.app import TOKEN_FILE, read_settings
+from interwork.app import SETTINGS_FILE, TOKEN_FILE, read_settings
 from interwork.core.errors import InterworkError, NotFound, PeerError, PeerUnreachable
 
+NODES_NAMED = 12
 CALL_S = 120.0
 """Longest wait for one answer of the node."""
 
@@ -24,6 +25,7 @@ class Remote:
     """The running node of one data folder."""
 
     def __init__(self, folder: Path) -> None:
+        _check_node(folder)
         settings = read_settings(folder)
         self.folder, self.host, self.port = folder, settings.host, settings.port
         self.address = settings.root()
@@ -61,6 +63,19 @@ class Remote:
         finally:
             connection.close()
         return _decoded(answer.status, content, target)
+
+
+def _check_node(folder: Path) -> None:
+    """Name the nodes inside a folder that is none itself, as that of the sample network."""
+    inside = sorted(
+        one.parent for one in (*folder.glob("*/" + SETTINGS_FILE), *folder.glob("nodes/*/" + SETTINGS_FILE))
+    )
+    if inside and not (folder / SETTINGS_FILE).exists():
+        names = ", ".join(str(one) for one in inside[:NODES_NAMED])
+        raise NotFound(
+            f"{folder} is not a node's folder; it holds those of {len(inside)} nodes: {names}.",
+            remedy=f"Name one of them, as --data {inside[0]}.",
+        )
 
 
 def _decoded(status: int, content: bytes, target: str) -> Any:  # noqa: ANN401 - JSON

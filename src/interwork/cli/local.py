@@ -24,6 +24,8 @@ from interwork.core.errors import BadInput, Conflict, DiskFull, PortInUse, ours
 from interwork.core.ids import new_id
 from interwork.core.organisation import OrganisationKind, Role
 from interwork.core.settings import Settings
+from interwork.design import walls
+from interwork.design.child import missing_walls
 from interwork.store import Store
 from interwork.web import create_app
 from interwork.web.access import issue_token
@@ -293,6 +295,7 @@ async def _examine(folder: Path, verify: bool) -> dict[str, Any]:
             "database": settings.database.partition("@")[2] or "embedded",
             "free disk": f"{free / 1e9:.1f} GB",
             "events": newest[0].sequence if newest else 0,
+            "model walls": walls.told(await missing_walls()),
         }
         if verify:
             found["chain"] = f"{await store.verify()} events verify"

@@ -74,7 +74,13 @@ def _add_connect(verbs: Any) -> None:  # noqa: ANN401
     )
     connect.add_argument("--mapping", type=Path, help="TOML written by --write-mapping and edited: what each signal is")
     connect.add_argument("--write-mapping", type=Path, help="write the proposed mapping there, and connect nothing")
-    connect.add_argument("--deadbands", default="none", choices=mapping.DEADBANDS, help="take the offered deadbands")
+    connect.add_argument(
+        "--deadbands",
+        default="none",
+        choices=mapping.DEADBANDS,
+        help="which changes are kept: none = every change; offered = those larger than each signal's own noise, as "
+        "--probe shows it (%(default)s)",
+    )
     connect.add_argument(
         "--watch", type=float, default=WATCH_S, help="seconds its signals are read first (%(default)s)"
     )

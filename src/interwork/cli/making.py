@@ -46,11 +46,13 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     ):
         verb = verbs.add_parser(name, help=text, description=text.capitalize() + ".")
         add_data(verb)
-        verb.add_argument("part", type=Path, nargs="?", help="the design: STEP, STL, IGES or 3MF")
+        verb.add_argument("part", type=Path, nargs="?", help="the design: STEP, STL, IGES, 3MF or DXF")
         verb.add_argument("--material", help="such as al-6061, steel-1045, pom")
         verb.add_argument("--quantity", type=int, default=1, help="how many (%(default)s)")
         verb.add_argument("--due", default="+14d", help="2026-12-24, 2026-12-24T16:00Z or +10d (%(default)s)")
         verb.add_argument("--tolerance", type=float, default=0.1, help="general tolerance in mm (%(default)s)")
+        verb.add_argument("--thickness", type=float, help="of the sheet in mm, for a flat drawing (DXF)")
+        verb.add_argument("--template", default="", help="a template of a process plan (`interwork design templates`)")
         verb.add_argument("--project", default="", help="the project that pays for it")
         verb.add_argument("--job", default="", help="carry on a job that was planned, or that failed")
         verb.add_argument("--detach", action="store_true", help="do not wait for the end")
@@ -129,7 +131,7 @@ def console_of(*, as_json: bool) -> Console:
 def submit(remote: Remote, arguments: argparse.Namespace, *, key: str = "") -> Any:  # noqa: ANN401 - JSON
     """Send the design; asked again with the same key it is the same job."""
     if arguments.part is None:
-        raise BadInput("Which part?", remedy="Give a STEP, STL, IGES or 3MF file, or --job ID.")
+        raise BadInput("Which part?", remedy="Give a STEP, STL, IGES, 3MF or DXF file, or --job ID.")
     if not arguments.material:
         raise BadInput("Of which material?", remedy="Give --material, such as al-6061.")
     try:
@@ -137,7 +139,7 @@ def submit(remote: Remote, arguments: argparse.Namespace, *, key: str = "") -> A
     except OSError as fault:
         raise BadInput(
             f"{arguments.part} cannot be read: {fault.strerror}.",
-            remedy="Give the path of a STEP, STL, IGES or 3MF file.",
+            remedy="Give the path of a STEP, STL, IGES, 3MF or DXF file.",
         ) from fault
     return remote.post(
         "/api/jobs",
@@ -147,6 +149,8 @@ def submit(remote: Remote, arguments: argparse.Namespace, *, key: str = "") -> A
         quantity=str(arguments.quantity),
         due=rfc3339(parse_moment(arguments.due)),
         tolerance_mm=str(arguments.tolerance),
+        thickness_mm="" if arguments.thickness is None else str(arguments.thickness),
+        template=arguments.template,
         project=arguments.project,
         until=arguments.until,
         key=key or uuid.uuid4().hex,
@@ -232,6 +236,12 @@ def _shares(summary: dict[str, Any]) -> Table:
             one["end"][5:16].replace("T", " "),
             f"{one['price_eur']:,.2f}",
         )
+    for leg in summary["legs"]:
+        times = [leg[end][5:16].replace("T", " ") for end in ("start", "end")]
+        way = f"{leg['source']} → {leg['target']}, {leg['distance_km']:.0f} km"
+        table.add_row("Transport", str(leg["quantity"]), way, "", *times, f"{leg['price_eur']:,.2f}")
+    table.add_section()
+    table.add_row("Price", "", "", "", "", "", f"{summary['price_eur']:,.2f}")
     return table
 
 
@@ -245,18 +255,24 @@ def _print_figures(summary: dict[str, Any], console: Console) -> None:
         f"ready {summary['finish'][:16].replace('T', ' ')} UTC{late}"
     )
     proof = "proven optimal" if summary["is_optimal"] else f"at most {100 * summary['gap']:.1f} % from the best"
+    parts = summary["sum"]
+    weighed = (("CO₂", "co2_eur"), ("lateness", "late_eur"), ("time to the finish", "finish_eur"))
+    more = "".join(f" + {name} {parts[key]:,.2f}" for name, key in weighed if parts[key])
     console.print(
-        f"  Objective {summary['objective_eur']:,.2f} EUR; no plan over these quotes can be below "
-        f"[bold]{summary['bound_eur']:,.2f} EUR[/bold]: {proof}"
+        f"  Objective {summary['objective_eur']:,.2f} EUR = price {summary['price_eur']:,.2f}{more}; no plan over "
+        f"these quotes can be below [bold]{summary['bound_eur']:,.2f} EUR[/bold]: {proof}"
     )
 
 
 def _print_rivals(summary: dict[str, Any], console: Console) -> None:
     for one in summary["rivals"]:
         if one["objective_eur"] is None:
-            console.print(f"  Instead, {one['label']}: not possible. {one['reason']}")
+            console.print(f"  Instead, {one['label']}: not possible. {one['reason'].removeprefix('Not possible: ')}")
         else:
-            console.print(f"  Instead, {one['label']}: {one['objective_eur']:,.2f} EUR, {one['saving_eur']:,.2f} more")
+            console.print(
+                f"  Instead, {one['label']}: objective {one['objective_eur']:,.2f} EUR, {one['saving_eur']:,.2f} more "
+                f"(price {one['price_eur']:,.2f})"
+            )
 
 
 def _crossings(summary: dict[str, Any]) -> Table:

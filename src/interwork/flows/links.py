@@ -8,6 +8,7 @@ import anyio
 from interwork.connectors import Connector
 from interwork.core.blueprint import LinkState, Taken
 from interwork.stream.blueprint import Hold
+from interwork.stream.marks import Marks
 from interwork.stream.spool import Spool
 
 
@@ -49,6 +50,8 @@ class Link:
     """Cancelled to connect anew."""
     kick: anyio.Event = field(default_factory=anyio.Event)
     """Set to try again at once."""
+    plate: dict[str, str] | None = None
+    """What the machine said of itself; None before it was asked."""
     is_wire_counted: bool = False
     """True where its bytes are the kernel's count, False where they are the protocol's figure."""
     wire_total: int = 0
@@ -56,6 +59,19 @@ class Link:
     judged_us: int = 0
     noted: Taken | None = None
     """Today's count as it was last kept."""
+    place: str = ""
+    """Where a connector stood that was let go."""
+    about: str = ""
+    """What its checkpoint is about."""
+    checkpoint_due: float = 0.0
+    checkpoint_us: int = 0
+    """When its checkpoint was last written; 0 where it has none."""
+    marked: Marks | None = None
+    """Marks of the time it was away, taken back where nothing turns out to be missing."""
+    is_followed: bool = False
+    """True once that is so."""
+    holes: tuple[int, int] = (0, 0)
+    """Holes its connector has told, and the observations lost in them."""
 
     def stand(self, state: LinkState, at: datetime, said: str = "", remedy: str = "") -> None:
         """Note how it stands now."""
@@ -84,5 +100,7 @@ class Links:
 
     by_resource: dict[str, Link] = field(default_factory=dict)
     uplink: Uplink = field(default_factory=Uplink)
+    marked: dict[str, Marks] = field(default_factory=dict)
+    """By resource: marks of this start that its machine's memory may take back."""
     fill: float = 0.0
     """Share of the disk this node may use that is taken."""

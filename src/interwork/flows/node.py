@@ -41,6 +41,8 @@ class Node:
     """Held while a signal is given its number."""
     booking: anyio.Lock = field(default_factory=anyio.Lock)
     """Held while an order is held against the windows already taken."""
+    planning: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while this node plans its needs for somebody it plans together with."""
 
     @property
     def did(self) -> str:

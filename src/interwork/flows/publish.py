@@ -79,6 +79,7 @@ async def publish_capacity(node: Node) -> Dataset:
         properties={
             "processes": sorted({ability.process for one in resources for ability in one.capabilities}),
             "resources": [_public(one) for one in resources],
+            "organisation_kind": node.settings.kind.value,
             "is_sample": node.settings.is_sample,
         },
     )

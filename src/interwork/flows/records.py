@@ -4,8 +4,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from interwork.core.design import Operation, ProcessPlan
 from interwork.core.errors import PeerError
 from interwork.core.making import Evidence, Order, Run
+from interwork.core.organisation import Place
+from interwork.core.planning import Explanation, Need, NeedKind
 from interwork.core.programme import Award, Call, CostShare, Project, Technology
 from interwork.core.resource import Resource, Signal
 from interwork.federation import DataRequest, DataResponse
@@ -50,6 +53,46 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     technology: Technology | None
 
 
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """A published need: what is wanted by when, operation by operation."""
+
+    need: Need
+    process: ProcessPlan | None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider is told of a plan it quoted for: its own row, and no other's."""
+
+    need: str
+    explanation: Explanation
+
+
+def bare(need: Need, plan: ProcessPlan | None) -> Wish:
+    """Tell of a need what may be published: never its project, design or place; its budget where money is wanted."""
+    budget = need.budget_eur if need.kind is NeedKind.MONEY else None
+    shown = msgspec.structs.replace(need, budget_eur=budget, project="", revision="", deliver_to=Place())
+    if plan is None:
+        return Wish(need=shown, process=None)
+    operations = tuple(
+        Operation(
+            id=one.id,
+            name=one.name,
+            process=one.process,
+            after=one.after,
+            requirements=one.requirements,
+            machining_s=one.machining_s,
+        )
+        for one in plan.operations
+    )
+    return Wish(
+        need=shown,
+        process=msgspec.structs.replace(
+            plan, revision="", reasons=(), findings=(), found=(), estimates=(), inspection=(), operations=operations,
+            stock_mm=(0.0, 0.0, 0.0), changes=(), why="", changed_by="", template="",
+        ),
+    )  # fmt: skip
+
+
 async def grant_of(node: Node, award_id: str) -> Grant:
     """Collect an award with its call, project, cost share and technology."""
     award = await node.store.get(Award, award_id)
@@ -71,6 +114,9 @@ async def answer_record(node: Node, request: DataRequest) -> DataResponse:
         value = await grant_of(node, subject)
     elif request.dataset.properties.get("record") == "technology":
         value = await node.store.get(Technology, subject)
+    elif request.dataset.properties.get("record") == "need":
+        need = await node.store.get(Need, subject)
+        value = bare(need, await node.store.peek(ProcessPlan, need.process_plan))
     elif request.dataset.properties.get("record") == "thread":
         value = await part(node.store, subject.removeprefix("thread:"), forward=False, most=SHARED_MAX)
     else:

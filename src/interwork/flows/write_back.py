@@ -199,7 +199,7 @@ async def _check(node: Node, signal: Signal, point: WritePoint | None, value: fl
         )
     if not point.low <= value <= point.high:
         raise Refused(
-            f"{value:g} is outside {point.low:g} to {point.high:g} {signal.unit}.",
+            f"{value:g} is outside {point.low:g} to {point.high:g}{f' {signal.unit}' if signal.unit else ''}.",
             rule="the value lies in the point's range",
             remedy=f"Give {point.low:g} to {point.high:g}.",
         )

@@ -38,7 +38,11 @@ def create_app(node: Node) -> Starlette:
             *dsp.routes(node.federation),
         ],
         middleware=[
-            Middleware(Guard, hosts={urlsplit(node.settings.root()).hostname or "localhost"}),
+            Middleware(
+                Guard,
+                hosts={urlsplit(node.settings.root()).hostname or "localhost"},
+                is_reader=node.settings.is_reader,
+            ),
             Middleware(GZipMiddleware, minimum_size=1400, compresslevel=5),
         ],
         exception_handlers={

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interwork.core.errors import BadInput, InterworkError, LimitReached
+from interwork.core.errors import BadInput, InterworkError, LimitReached, Refused
 from interwork.web.problem import problem_response
 
 LARGE, SMALL = 64 * 2**20, 2 * 2**20
@@ -29,6 +29,9 @@ HEADERS = {
 PEER_FACES = ("/dsp/", "/data/", "/.well-known/", "/did.json")
 """What other nodes call, without an account here: a caller's address is held to RATE calls a second, BURST at once."""
 RATE, BURST, ADDRESSES_MAX = 200.0, 1000.0, 10_000
+READS = {"GET", "HEAD", "OPTIONS"}
+READERS_DOOR = ("/sign-in", "/sign-out", "/i3x/v1/objects/value")
+"""What a reader takes beside questions: its visitors, and questions that are posted."""
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}")
 
 
@@ -59,8 +62,8 @@ class Rate:
 class Guard:
     """The one middleware: host, rate, size, headers."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], is_reader: bool = False) -> None:
+        self._app, self._is_reader = app, is_reader
         self._rate = Rate()
         self._hosts = {"localhost", "127.0.0.1", "[::1]", *hosts}
 
@@ -89,6 +92,9 @@ class Guard:
             return LimitReached(
                 f"{address} calls more than {RATE:.0f} times a second.", remedy="Slow down, then try again."
             )
+        if self._is_reader and scope.get("method", "GET") not in READS and scope["path"] not in READERS_DOOR:
+            said = "This node is a reader: it answers questions and changes nothing."
+            return Refused(said, rule="scale.role", remedy="Ask the node that connects the machines.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > _limit(scope):
             return _too_large(_limit(scope))

@@ -35,6 +35,11 @@ class Period:
         return to_us(self.end)
 
     @property
+    def seconds(self) -> float:
+        """Tell how long it is."""
+        return (self.end - self.start).total_seconds()
+
+    @property
     def query(self) -> str:
         """Write it as it stands in an address."""
         return f"last={self.last}" if self.last else self.exact

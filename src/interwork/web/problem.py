@@ -1,5 +1,7 @@
 """What a visitor is told when something went wrong: RFC 9457 for programs, the same facts as a page for people."""
 
+from urllib.parse import urlsplit
+
 import msgspec
 import structlog
 from starlette.exceptions import HTTPException
@@ -58,7 +60,17 @@ async def on_error(request: Request, fault: Exception) -> Response:
         return RedirectResponse(
             request.url_for("sign-in").include_query_params(next=wanted).replace(scheme="", netloc=""), status_code=303
         )
-    return await render(request, "problem.html", status=fault.status, problem=facts_of(fault, request.url.path))
+    facts = facts_of(fault, request.url.path)
+    return await render(request, "problem.html", status=fault.status, problem=facts, back=_back(request))
+
+
+def _back(request: Request) -> str:
+    """Tell the page of ours a form was sent from, so that what went wrong is no dead end; empty where none told."""
+    came = urlsplit(request.headers.get("referer", ""))
+    is_ours = came.netloc == request.headers.get("host", "") and came.path.startswith("/")
+    if not is_ours or (request.method == "GET" and came.path == request.url.path):
+        return ""
+    return came.path + (f"?{came.query}" if came.query else "")
 
 
 async def on_http_error(request: Request, fault: Exception) -> Response:

@@ -21,6 +21,7 @@ from interwork.core.design import Requirement
 from interwork.core.ids import kind_of
 from interwork.core.making import Job, JobStep
 from interwork.core.resource import Meaning, Signal
+from interwork.core.taxonomy import MATERIALS
 from interwork.web import terms
 from interwork.web.access import node_of, set_cookie, visitor_of
 from interwork.web.assets import Assets
@@ -31,8 +32,9 @@ STEPS = tuple(step for step in JobStep if step is not JobStep.DONE)
 MENU = (
     (mark("Network"), (("/", mark("Home")), ("/network", mark("Organisations")), ("/programme", mark("Programme")),
                        ("/report", mark("Report")))),
-    (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/gaps", mark("Gaps")),
-                      ("/investment", mark("Investment")), ("/machines", mark("Machines")),
+    (mark("Making"), (("/designs", mark("Designs")), ("/jobs", mark("Jobs")), ("/products", mark("Products")),
+                      ("/together", mark("Planning together")),
+                      ("/gaps", mark("Gaps")), ("/investment", mark("Investment")), ("/machines", mark("Machines")),
                       ("/blueprint", mark("Blueprint")), ("/agreements", mark("Agreements")),
                       ("/thread", mark("Thread")))),
     (mark("Research"), (("/models", mark("Models")), ("/trials", mark("Trials")), ("/quality", mark("Quality")))),
@@ -52,6 +54,8 @@ ADDRESSES = {
     "modelrun": "/model-runs/{}",
     "campaign": "/trials/{}",
     "quality": "/quality/{}",
+    "product": "/products/{}",
+    "supply": "/supply-plans/{}",
     "nonconformance": "/nonconformances/{}",
 }
 """Where a record has its own page, by the kind in its id."""
@@ -166,10 +170,16 @@ def wanted_of(context: Context, requirement: Requirement) -> str:
     name, value = requirement.name, requirement.value
     unit = name.rpartition("_")[2] if "_" in name else ""
     if isinstance(value, str):
-        said = tongue.label(value)
+        said = material_name(value) if name == "material" else tongue.label(value)
     else:
-        said = tongue.box(value) if isinstance(value, tuple) else tongue.number(value)
+        said = tongue.box(value) if isinstance(value, tuple) else tongue.sized(value)
     return f"{tongue.label(name)} {said} {unit}".strip()
+
+
+def material_name(identifier: str) -> str:
+    """Name a material of the table; one that is not listed is shown as it is."""
+    found = MATERIALS.get(identifier)
+    return found.name if found else identifier
 
 
 def pretty(value: object) -> str:
@@ -192,6 +202,7 @@ FILTERS: dict[str, Any] = {
         name: _tongue_filter(name)
         for name in (
             "number",
+            "sized",
             "box",
             "money",
             "percent",
@@ -214,6 +225,7 @@ FILTERS: dict[str, Any] = {
     "meaning": pass_context(meaning_of),
     "wanted": pass_context(wanted_of),
     "standing": standing,
+    "material": material_name,
     "step_number": step_number,
     "step_is": step_is,
     "sparkline": sparkline,

@@ -22,8 +22,11 @@ SAID = (
     mark("Check that it is switched on and on the network."),
     mark("It makes nothing until somebody clears it."),
     mark("Read the message at the machine, clear it, and give the reason of the stop."),
+    mark("A person switched it off."), mark("It has no endpoint any more."), mark("It has no connection."),
+    mark("exact: neither side varies"), mark("bootstrap of 4000 resamples (BCa)"),
+    mark("Welch's t interval on independent units"),
 )  # fmt: skip
-"""What the node itself says in the alarms it makes; what people typed is shown as they typed it."""
+"""What the node itself says in fixed words; what people typed, and what a machine answered, is shown as it is."""
 TERMS = {
     "GQ": mark("good parts"), "PQ": mark("parts"), "energy": mark("energy"), "idle energy": mark("idle energy"),
     "water": mark("water"), "product": mark("product"), "input": mark("input"), "repair": mark("repair"),
@@ -127,8 +130,15 @@ def condition(context: Context, name: str) -> str:
 
 @pass_context
 def said(context: Context, text: str) -> str:
-    """Translate what the node itself says in its own alarms."""
+    """Translate what the node itself says in fixed words."""
     return _tongue(context).say(text) if text in SAID else text
+
+
+@pass_context
+def held_equal(context: Context, text: str) -> str:
+    """Write what was the same before and after a change: what it is, in the reader's words, and its name."""
+    what, separator, name = text.partition(": ")
+    return f"{_tongue(context).label(what)}: {name}" if separator else text
 
 
 @pass_context
@@ -137,7 +147,30 @@ def rule(context: Context, name: str) -> str:
     return _tongue(context).say(RULES.get(name, name))
 
 
+def spaced(text: str) -> str:
+    """Part a thumbprint into groups of four, as people compare it."""
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+PLATE = {
+    "ManufacturerName": mark("Maker"), "ManufacturerProductDesignation": mark("Model"),
+    "ManufacturerProductType": mark("Type"), "SerialNumber": mark("Serial number"),
+    "FirmwareVersion": mark("Firmware"), "SoftwareVersion": mark("Software"), "HardwareVersion": mark("Hardware"),
+    "YearOfConstruction": mark("Year"), "ProductCode": mark("Product code"), "URIOfTheProduct": mark("Product address"),
+}  # fmt: skip
+"""The words of the nameplate submodel, for people."""
+
+
+@pass_context
+def plate(context: Context, name: str) -> str:
+    """Name a line of a nameplate; what is not listed is shown as the machine calls it."""
+    return _tongue(context).say(PLATE[name]) if name in PLATE else name
+
+
 FILTERS: dict[str, Any] = {
+    "plate": plate,
+    "spaced": spaced,
+    "held_equal": held_equal,
     "figure": figure,
     "term": term,
     "length_of_time": length,

@@ -4,6 +4,7 @@ Every sentence a page says goes through `_()` in a template or `mark()` here, so
 holds the catalogues against what extraction finds. Words of `core` (states, kinds, roles, steps) are shown by `LABELS`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -88,12 +89,15 @@ LABELS: dict[str, str] = {
     # exchange and membership
     "capacity": mark("Capacity"), "file": mark("File"), "record": mark("Record"),
     "membership": mark("Membership"), "consumer": mark("Consumer"), "provider": mark("Provider"),
+    "assembly": mark("Assembly"), "testing": mark("Testing"), "training": mark("Training"),
+    "coordination": mark("Planning together"), "settled": mark("Settled"), "taken": mark("Taken"),
     "requested": mark("Requested"), "offered": mark("Offered"), "agreed": mark("Agreed"),
     "verified": mark("Verified"), "finalized": mark("Finalised"), "terminated": mark("Terminated"),
     "suspended": mark("Suspended"), "pending": mark("Pending"), "granted": mark("Granted"),
     "ended": mark("Ended"), "sent": mark("Sent"), "received": mark("Received"),
     "dead": mark("Given up"), "in-force": mark("In force"), "permission": mark("Permission"),
     "prohibition": mark("Prohibition"), "obligation": mark("Duty"), "process": mark("Process"),
+    "region": mark("Region"),
     "envelope-mm": mark("Envelope"), "tolerance-mm": mark("Tolerance"), "axes": mark("Axes"),
     "mass-kg": mark("Mass"), "certificate": mark("Certificate"), "policy": mark("Policy"),
     "financing": mark("Financing"),
@@ -104,6 +108,8 @@ LABELS: dict[str, str] = {
     # models, trials and quality
     "model-run": mark("Run of a model"), "modelrun": mark("Run of a model"),
     "campaign": mark("Campaign"), "trial": mark("Trial"), "decision": mark("Decision"),
+    "energy-kwh-part": mark("Energy per part, kWh"), "cpk": mark("Cpk"), "scrap-share": mark("Share of scrap"),
+    "time-s-part": mark("Time per part, s"), "participant": mark("Participant"),
     "characteristic": mark("Characteristic"), "gauge-study": mark("Gauge study"),
     "nonconformance": mark("Nonconformance"), "contained": mark("Contained"), "analysed": mark("Analysed"),
     "corrected": mark("Corrected"), "use-as-is": mark("Use as is"), "rework": mark("Rework"),
@@ -118,6 +124,12 @@ LABELS: dict[str, str] = {
     "quality-ratio": mark("Quality"), "nee": mark("Net effectiveness"), "utilisation": mark("Utilisation"),
     "technical": mark("Technical efficiency"), "setup-ratio": mark("Set-up ratio"),
     "throughput": mark("Throughput"), "mtbf": mark("Time between failures"), "mttr": mark("Time to repair"),
+    "no-time-known": mark("nothing is known of the time"), "no-planned-time": mark("no time was planned"),
+    "no-production": mark("nothing was produced"), "no-parts": mark("no part was counted"),
+    "no-cycle-time": mark("no planned time per part is stated"), "none-inspected": mark("no part is inspected yet"),
+    "no-failure": mark("no failure in this period"), "no-failure-yet": mark("no failure: at least so long"),
+    "not-metered": mark("not metered"), "none-used": mark("no energy was used"),
+    "no-mass": mark("no material per part is stated"),
     "energy-per-part": mark("Energy per part"), "idle-energy": mark("Idle energy"),
     "water-per-part": mark("Water per part"), "material-yield": mark("Material yield"),
     "cycle-time": mark("Cycle time"), "not-judged": mark("not all parts are inspected"),
@@ -144,12 +156,15 @@ LABELS: dict[str, str] = {
     "stream:alarm-rule:recorded": mark("rule recorded"), "stream:alarm-rule:removed": mark("rule removed"),
     "i-mr": mark("Single values and moving ranges"), "xbar-r": mark("Means and ranges"),
     "xbar-s": mark("Means and deviations"), "ewma": mark("Weighted moving average"), "cusum": mark("Cumulative sum"),
+    "x": mark("Single values"), "mr": mark("Moving range"), "xbar": mark("Means"), "r": mark("Ranges"),
     "mean": mark("Mean"), "high": mark("Highest"), "low": mark("Lowest"), "last": mark("Last"),
     "parts": mark("Parts"),
     # connections, the blueprint and write-back
     "disabled": mark("Switched off"), "starting": mark("Starting"),
     "connected": mark("Connected"), "degraded": mark("Silent for too long"),
-    "backoff": mark("Down, tried again"), "rated": mark("by nameplate and hours"),
+    "backoff": mark("Down, tried again"), "at-device": mark("from the machine"), "at-buffer": mark("after thinning"),
+    "at-disk": mark("kept"), "at-uplink": mark("kept later"), "trusted": mark("Trusted"), "forgotten": mark("Removed"),
+    "rated": mark("by nameplate and hours"),
     "meter": mark("its own meter"), "share": mark("share of a meter"), "state": mark("by its states"),
     "main-meter": mark("the main meter"), "asked": mark("Asked"), "sending": mark("Being sent"),
     "differs": mark("Read back differently"), "expired": mark("Expired"),
@@ -226,7 +241,7 @@ class Tongue:
 
     def box(self, sides: Sequence[float]) -> str:
         """Write the sides of a box."""
-        return " × ".join(self.number(round(side, 2)) for side in sides)
+        return " × ".join(self.sized(side) for side in sides)
 
     def minutes(self, count: int) -> str:
         """Write a range of minutes."""
@@ -236,16 +251,33 @@ class Tongue:
         """Write a time of day in the reader's zone, to the second."""
         return str(format_datetime(self.local(at), "HH:mm:ss", locale=self.locale))
 
-    def money(self, value: float | None) -> str:
-        """Write an amount in euro; cents only below ten."""
+    def sized(self, value: float | None, digits: int = 3) -> str:
+        """Write a measured number with so many significant digits, and no zeros that say nothing."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+        rounded = round(value, min(places, 12)) or 0.0
+        return str(format_decimal(rounded, format="#,##0." + "#" * min(places, 12), locale=self.locale))
+
+    def money(self, value: float | None, digits: int | None = None) -> str:
+        """Write an amount in euro; without `digits`, cents only below ten."""
         if value is None:
             return "–"
-        pattern = "¤#,##0.00" if abs(value) < 10 and value else "¤#,##0"
+        if digits is None:
+            digits = 2 if abs(value) < 10 and value else 0
+        pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
         return str(format_currency(value, "EUR", format=pattern, locale=self.locale, currency_digits=False))
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        """Write a share as percent."""
-        return "–" if share is None else f"{self.number(100 * share, digits)} %"
+        """Write a share as percent; what is neither nothing nor all is never rounded to it."""
+        if share is None or share != share:  # noqa: PLR0124 -- NaN is the one value that differs from itself
+            return "–"
+        least = 10.0**-digits
+        if 0 < 100 * share < least / 2:
+            return f"< {self.number(least, digits)} %"
+        if 100 - least / 2 < 100 * share < 100:
+            return f"> {self.number(100 - least, digits)} %"
+        return f"{self.number(100 * share, digits)} %"
 
     def local(self, at: datetime) -> datetime:
         """Move a moment to the reader's zone; the ends of the calendar stay where they are."""
@@ -271,14 +303,14 @@ class Tongue:
 
     def duration(self, seconds: float) -> str:
         """Write a length of time in its largest fitting unit."""
+        if not seconds:
+            return "0 s"
         if seconds < 1:
             return f"{self.number(seconds * 1000, 0)} ms"
-        if seconds < 90:
-            return f"{self.number(seconds, 1)} s"
-        if seconds < 5400:
-            return f"{self.number(seconds / 60, 1)} min"
-        if seconds < 172_800:
-            return f"{self.number(seconds / 3600, 1)} h"
+        for below, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
+            if seconds < below:
+                amount = seconds / unit
+                return f"{self.number(amount, 0 if amount == round(amount) else 1)} {name}"
         return str(format_timedelta(timedelta(seconds=seconds), granularity="day", threshold=99, locale=self.locale))
 
 

@@ -1,6 +1,10 @@
 """`interwork bench allocation`: a checked line for each file, whatever is wrong with another."""
 
 import json
+import random
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -36,8 +40,46 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_solved(files, tmp
     bad.write_text("2 2\n1 1 one 4\n1 1 1 4\n")
     assert main(["bench", "allocation", str(bad), str(files[1]), "--seconds", "2", "--json"]) == 1
     first, second = rows(capsys)
+    assert (first["instance"], first["status"], first["objective"]) == ("bad", "not read", None)
     assert "line 2" in first["error"]
+    assert "--help" in first["remedy"]
     assert second["checked"] == "ok"
+
+
+def test_progress_tells_each_better_plan_and_bound_and_ends_where_the_line_does(files, capsys):
+    """allocation 17: as time goes on the objective only falls, the bound only rises and never passes it."""
+    words = ["bench", "allocation", str(files[0]), "--seconds", "3", "--json", "--progress"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    steps = [json.loads(line) for line in told.err.splitlines()]
+    row = json.loads(told.out)
+    found = [each["objective"] for each in steps if each["objective"] is not None]
+    assert found == sorted(found, reverse=True)
+    assert all(each["bound"] <= each["objective"] for each in steps if None not in (each["bound"], each["objective"]))
+    assert (steps[-1]["objective"], steps[-1]["bound"]) == (row["objective"], row["bound"])
+
+
+def test_ctrl_c_ends_a_long_search_with_the_best_plan_so_far(tmp_path):
+    """allocation 20: interrupted from outside, every kind of search returns its best plan, checked, at once."""
+    shop, items = tmp_path / "shop.txt", tmp_path / "items"
+    chance = random.Random(1)
+    jobs = [[(chance.randrange(6), chance.randint(1, 40)) for _ in range(8)] for _ in range(12)]
+    shop.write_text("12 6\n" + "".join("8 " + " ".join(f"1 {m} {d}" for m, d in job) + "\n" for job in jobs))
+    sizes = [[chance.randint(1, 100) for _ in range(40)] for _ in range(5)]
+    costs = [[111 - size + chance.randint(-10, 10) for size in row] for row in sizes]
+    table = [[5, 40], *costs, *sizes, [int(0.8 * sum(row) / 5) for row in sizes]]
+    items.write_text("\n".join(" ".join(map(str, row)) for row in table))
+    for path in (shop, items):
+        words = [sys.executable, "-m", "interwork", "bench", "allocation", str(path), "--seconds", "600"]
+        with subprocess.Popen(
+            [*words, "--json", "--progress"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr.readline()  # there is a plan
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        row = json.loads(out)
+        assert (process.returncode, row["checked"]) == (0, "ok")
+        assert row["seconds"] < 60
 
 
 def test_people_get_a_table(files, capsys):

@@ -3,6 +3,7 @@
 import pytest
 
 from interwork.cli import parser
+from interwork.cli.calls import Remote
 from interwork.cli.plant import verbs
 from interwork.core.errors import BadInput, NotFound
 
@@ -80,3 +81,14 @@ def test_shifts_are_read_as_they_are_said(node):
     assert [one["days"] for one in body["shifts"]] == [[0, 1, 2, 3, 4], [4, 5, 6, 0]]
     with pytest.raises(BadInput, match="no shift"):
         run("shifts", "whenever we like")
+
+
+def test_the_folder_of_a_network_names_its_nodes(tmp_path):
+    for name in ("alder", "birch"):
+        folder = tmp_path / "nodes" / name
+        folder.mkdir(parents=True)
+        (folder / "node.toml").write_text("")
+    with pytest.raises(NotFound) as said:
+        Remote(tmp_path)
+    assert str(tmp_path / "nodes" / "birch") in said.value.message
+    assert f"--data {tmp_path / 'nodes' / 'alder'}" in said.value.remedy

@@ -93,6 +93,35 @@ async def test_power_without_a_counter_is_integrated(shop, clock):
     assert found.energy_kwh == pytest.approx(4.0, rel=0.02)
 
 
+async def test_a_machine_with_a_power_signal_is_metered_whether_or_not_somebody_said_so(shop, clock):
+    mill = await member(shop, "Mill", endpoint="opc.tcp://m", rated_power_kw=10, time_scale=60.0)
+    await member(shop, "Bench", rated_power_kw=10)
+    await meter(shop, mill, 1, Meaning.POWER, "kW")
+    minutes = [START + timedelta(minutes=minute) for minute in range(61)]
+    await shop.historian.append(readings(*[(1, at, 4.0) for at in minutes]))
+    clock.at = START + HOUR
+    found = await figures.plant(shop, hours=1)
+    assert found.metered_coverage == pytest.approx(0.5)
+    of_mill = next(one for one in found.members if one.name == "Mill")
+    assert of_mill.power_source is PowerSource.METER
+    assert of_mill.energy_kwh == pytest.approx(240.0, rel=0.02)  # in its own time, as everywhere else
+
+
+async def test_days_to_full_follow_from_what_was_kept_since_the_device_was_admitted(shop, clock):
+    clock.at = START
+    mill = await member(shop, "Mill", endpoint="opc.tcp://m", samples_per_s=10.0)
+    day = START.date().isoformat()
+    taken = Taken(id="taken-mill", resource=mill.id, day=day, samples=10, link_bytes=1.0, kept=5, kept_bytes=1e6)
+    await shop.store.commit(Change("test").put(taken))
+    clock.at = START + 2 * HOUR
+    for hours in (1, 24):
+        found = await figures.plant(shop, hours=hours)
+        assert found.stored_per_day == pytest.approx(12e6)
+        assert found.days_to_full == pytest.approx((found.storage_limit_bytes - found.stored_bytes) / 12e6)
+        forecast = found.members[0].forecast_per_day
+        assert found.promised_days == pytest.approx(found.storage_limit_bytes / forecast)
+
+
 async def test_storage_traffic_and_bytes_per_part_come_from_what_was_counted(shop, clock):
     clock.at = START + 6 * HOUR
     mill = await member(shop, "Mill", endpoint="opc.tcp://m", storage_quota_mb=1.0)

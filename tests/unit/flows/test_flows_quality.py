@@ -1,9 +1,12 @@
 """Results come in, are judged, and lead to first articles, corrective actions and what the design hears of them."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flows_world import START, evidence_of, inspection_of, order_of
+from msgspec.structs import replace
 
 from interwork.core.design import EdgeKind, Geometry, Revision, ThreadEdge
 from interwork.core.errors import BadInput, WrongState
@@ -146,6 +149,23 @@ async def test_as_made_stands_beside_as_designed_and_a_first_article_accounts_fo
     assert (line.verdict, line.nonconformance, len(line.results)) == ("does not conform", ncr.id, 6)
     assert line.requirement.endswith("-0.75 to 0.75 mm")
     assert [one.number for one in article.form3] == list(range(1, len(article.form3) + 1))
+
+
+async def test_what_others_measured_on_the_parts_they_delivered_comes_in_with_their_evidence(shop, clock):
+    """design 40: the buyer sees as made what the last operation's inspection told, not what stood between."""
+    designed = revision(clock, ())
+    change = Change("t").put(designed).put(order_of(revision=designed.id))
+    for number, name in enumerate(("Mill the top", "Inspect")):
+        held = replace(inspection_of(f"run-{number}"), at=START + timedelta(hours=number))
+        piece = evidence_of(identifier=f"evidence-{number}", operation_name=name, inspection=held)
+        change.put(piece)
+    await shop.store.commit(change)
+    rows = await quality.as_made(shop, designed)
+    assert rows
+    assert all(part.startswith("run-1") for one in rows for part in one.made.series.parts)
+    counts = {len(one.made.series.values) for one in rows}
+    assert counts == {len({each.part for each in held.measurements})}
+    assert not any(one.is_stated for one in rows)
 
 
 async def test_a_file_without_results_is_refused(shop):

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from asgi import Browser
 
@@ -13,10 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 import wooden_machine
 from wooden_shop import device, install
 
-from interwork.core.blueprint import CommandState, WriteCommand, WritePoint
+from interwork.core.blueprint import CommandState, LinkState, WriteCommand, WritePoint
+from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.organisation import Role
 from interwork.core.resource import Blueprint, Meaning, Resource, Signal
+from interwork.flows.links import Link
+from interwork.store import Change
 from interwork.web import create_app
 from interwork.web.access import issue_token
 
@@ -136,3 +140,38 @@ async def test_a_connection_is_switched_off_and_on_from_the_page(owner, node):
     assert (await node.store.get(Resource, lathe.id)).is_disabled
     assert (await send(owner, "/blueprint", f"/machines/{lathe.id}/link", act="on")).status == 303
     assert (await send(owner, "/blueprint", f"/machines/{lathe.id}/link", act="explode")).status == 400
+
+
+async def test_a_program_looks_at_a_device_and_gets_all_that_was_found_with_a_proposal(program):
+    engineer = await program(Role.ENGINEER)
+    asked = device(1.0, name="Planer", rated_power_kw=2.0)
+    answer = await engineer.send("POST", "/api/probe", msgspec.json.encode(asked), content_type="application/json")
+    found = msgspec.json.decode(answer.body)
+    assert [(one["address"], one["meaning"]) for one in found["found"]] == [("power", "power"), ("parts", "part-count")]
+    assert (found["nameplate"], found["remarks"], found["broken"]) == ({}, [], [])
+    assert [one["address"] for one in found["connection"]["signals"]] == ["power", "parts"]
+    assert "kW" in found["forecast"]
+
+
+class Telling:
+    """An open connector that tells of itself what `connectors.Telling` and `Identifying` name."""
+
+    counters = {"overflows": 7, "gaps": 0}
+    remarks = ("The link is not encrypted.",)
+
+    async def nameplate(self):
+        return {"ManufacturerName": "Test works", "FirmwareVersion": "2.1"}
+
+
+async def test_a_machine_s_page_shows_what_its_connection_knows(owner, node):
+    mill = await node.store.get(Resource, "resource-mill000000")
+    link = Link(resource=mill.id, name=mill.name, endpoint=mill.endpoint, connector=Telling(), reconnects=2)
+    link.stand(LinkState.CONNECTED, node.clock())
+    node.links.by_resource[mill.id] = link
+    await node.store.commit(Change().event(Tag.MACHINE_LOST, mill.id, fault="it went away"))
+    page = (await owner.get(f"/machines/{mill.id}")).text
+    for said in ("The link is not encrypted.", "Test works", "Firmware", "2.1", "overflows", "2 times since the node"):
+        assert said in page
+    assert "was lost" in page
+    assert ">gaps<" not in page
+    assert link.plate == {"ManufacturerName": "Test works", "FirmwareVersion": "2.1"}

@@ -199,3 +199,10 @@ async def test_a_view_is_saved_and_shown_to_others_when_shared(plant):
     assert (await say(owner, "/api/views", body)).status == 200
     assert [one["name"] for one in (await member.get("/api/views")).json()["views"]] == ["Coolant of the lathe"]
     assert "Coolant of the lathe" in (await member.get("/signals")).text
+
+
+async def test_the_overview_says_what_is_not_known_instead_of_calling_it_usual(empty):
+    page = Browser(create_app(empty), token=await issue_token(empty.store, "test", Role.OWNER))
+    said = (await page.get("/plant")).text
+    assert "No alarm is active." in said
+    assert "every signal is within its usual range" not in said

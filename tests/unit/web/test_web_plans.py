@@ -27,6 +27,45 @@ async def test_the_plan_says_why_each_provider_was_or_was_not_chosen(owner, job)
     assert "without it" in page.text
 
 
+async def test_the_price_of_a_plan_adds_up_line_by_line_and_each_alternative_stands_once(owner, node, job):
+    """Work, transport, price, then what else counts in the objective."""
+    plan = await node.store.get(Plan, job.plan)
+    page = await owner.get(f"/plans/{job.plan}")
+    table = page.text.partition('id="price"')[2].partition("</table>")[0]
+    for amount in (plan.totals.price_eur, plan.objective_eur, plan.weights.co2_eur_per_kg * plan.totals.co2_kg):
+        assert f"€{amount:,.2f}" in table
+    assert page.text.count(">Only Ash") + page.text.count(">Only Elm") <= 2
+    job_page = await owner.get(f"/jobs/{JOB}")
+    assert "how it adds up" in job_page.text or "Orders" not in job_page.text
+
+
+async def test_the_part_of_a_job_that_moves_brings_the_way_to_its_plan_with_it(owner, job):
+    """Whoever watches a job from its first step must not have to load the page anew to find the plan."""
+    moving = await owner.get(f"/jobs/{JOB}", **{"hx-request": "true"})
+    assert f'href="/plans/{job.plan}"' in moving.text
+    assert f'href="/thread/{job.need}"' in moving.text
+    assert "Place the orders" in moving.text
+
+
+async def test_a_plan_goes_from_pilot_to_volume_on_its_page(owner, job):
+    """Each quantity with its price, its finish, and what stands in the way."""
+    page = await owner.get(f"/plans/{job.plan}/volume?quantities=4,16")
+    assert page.status == 200
+    assert page.text.count("€") >= 2
+    wrong = await owner.get(f"/plans/{job.plan}/volume?quantities=many")
+    assert wrong.status == 400
+    assert "10,100,1000" in wrong.text
+
+
+async def test_the_page_of_a_need_tells_who_could_convert_by_when(owner, job):
+    """Emergency mode: who, by when, with which approvals."""
+    page = await owner.get(f"/needs/{job.need}?certificate=90")
+    assert page.status == 200
+    assert "Nobody in the catalog offers these processes." in page.text
+    assert (await owner.get(f"/needs/{job.need}?certificate=soon")).status == 400
+    assert (await owner.get(f"/needs/{job.need}?lang=zh")).status == 200
+
+
 async def test_the_explanation_is_json_and_a_member_reads_its_own_row(program, job):
     """allocation 11: through the API too, no other member's price is told."""
     browser = await program(Role.ENGINEER)

@@ -118,3 +118,11 @@ def test_durations_use_their_largest_fitting_unit(seconds, shown):
 def test_a_box_and_a_share_are_written_out():
     assert tongue().box((120.0, 80.0, 25.456)) == "120 × 80 × 25.5"
     assert tongue().percent(0.0354) == "3.5 %"
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "said"),
+    [(0.0, 0, "0 %"), (0.001, 0, "< 1 %"), (0.0001, 1, "< 0.1 %"), (0.9999, 1, "> 99.9 %"), (1.0, 0, "100 %")],
+)
+def test_a_share_is_never_rounded_to_nothing_or_to_all(share, digits, said):
+    assert tongue().percent(share, digits) == said

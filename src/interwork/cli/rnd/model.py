@@ -5,9 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from interwork.cli.calls import Remote, add_data, show
+from interwork.core.design import ModelRun
 from interwork.core.errors import BadInput
 from interwork.core.units import symbol
+from interwork.flows.rnd.tables import course_csv, points_csv
 
 _EPILOG = """\
 a model is an FMU (FMI 2.0 or 3.0, co-simulation) or a Python file with INPUTS, OUTPUTS and run(…):
@@ -19,6 +23,7 @@ a model is an FMU (FMI 2.0 or 3.0, co-simulation) or a Python file with INPUTS, 
   interwork model run ID --set "speed=4000 {rpm}" --set load=60
   interwork model run ID ID2 --set speed=4000 --link power=0.power    a chain: its power into the second
   interwork model run ID --vary speed=1000:8000:8             a grid; --lhs 20 spreads a Latin hypercube instead
+  interwork model run ID --start 0 --step 1 --stop 600 --csv tank.csv    how it went in time, as a table
   interwork model offer ID [--to DID]                         to the members of the institute, or to one node
   interwork model take DID DATASET                            agree to run another node's model
 """
@@ -41,6 +46,8 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     verb.add_argument("--unit", action="append", default=[], help="NAME=UCUM of a port whose file states none")
     verb.add_argument("--step", type=float, default=0.0, help="communication step in seconds")
     verb.add_argument("--stop", type=float, default=0.0, help="end in seconds")
+    verb.add_argument("--start", type=float, default=0.0, help="start in seconds (%(default)s)")
+    verb.add_argument("--csv", type=Path, help="write the course in time (or the points) of the last model there")
     verb.add_argument("--signer", default="", help="DID of whoever vouches for it")
     verb.add_argument("--signature", default="", help="its JWS over the file's digest")
     verb.add_argument("--set", action="append", default=[], metavar="INPUT=VALUE [UNIT]", help="an input of the first")
@@ -142,11 +149,13 @@ def _run(arguments: argparse.Namespace, remote: Remote) -> int:
     steps[0]["inputs"] = dict(_given(text) for text in arguments.set)
     steps[-1]["links"] = dict(_link(text) for text in arguments.link)
     for step in steps:
-        step.update({"step_s": arguments.step, "stop_s": arguments.stop})
+        step.update({"step_s": arguments.step, "stop_s": arguments.stop, "start_s": arguments.start})
     body: dict[str, Any] = {"steps": steps, "axes": [_axis(text) for text in arguments.vary]}
     if arguments.lhs:
         body.update({"way": "lhs", "count": arguments.lhs, "seed": arguments.seed})
     runs = remote.post("/api/model-runs", body)["runs"]
+    if arguments.csv:
+        _write_csv(arguments.csv, msgspec.convert(runs[-1], type=ModelRun))
     if arguments.json:
         show(runs)
         return 0
@@ -155,6 +164,13 @@ def _run(arguments: argparse.Namespace, remote: Remote) -> int:
         for inputs, outputs in zip(one["inputs"], one["outputs"], strict=True):
             print(f"  {_row(inputs, one['units'])}  →  {_row(outputs, one['units'])}")
     return 0
+
+
+def _write_csv(path: Path, made: ModelRun) -> None:
+    try:
+        path.write_text(course_csv(made) if made.courses else points_csv(made), newline="")
+    except OSError as fault:
+        raise BadInput(f"{path} cannot be written: {fault.strerror}.", remedy="Give another path.") from fault
 
 
 def _row(values: dict[str, float], units: dict[str, str]) -> str:

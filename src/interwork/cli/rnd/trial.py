@@ -16,6 +16,7 @@ _EPILOG = """\
   interwork trial tell CAMPAIGN NUMBER --set cpk=1.4 --set energy_kwh_part=0.21
   interwork trial show CAMPAIGN | list
   interwork trial decide CAMPAIGN NUMBER --why "least energy that is capable"
+  interwork trial apply CAMPAIGN [NUMBER] [--on "feed=Mill from +Z"]    its settings: the next version of the plan
 a goal reads NAME=BEST:WORST, and :max where more is better; with one goal, NAME or NAME=:: is enough
 """
 
@@ -38,7 +39,8 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     verb.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     verb.add_argument("--run", dest="made", default="", help="the run that a trial was made in")
     verb.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a figure somebody measured")
-    verb.add_argument("--why", default="", help="why a trial is decided for")
+    verb.add_argument("--on", action="append", default=[], metavar="SETTING=OPERATION", help="what a setting is for")
+    verb.add_argument("--why", default="", help="why a trial is decided for, or goes into the plan")
     verb.set_defaults(run=run)
 
 
@@ -153,6 +155,23 @@ def _decide(arguments: argparse.Namespace, remote: Remote) -> int:
     return 0
 
 
+def _apply(arguments: argparse.Namespace, remote: Remote) -> int:
+    if not 1 <= len(arguments.more) <= 2:
+        raise BadInput("A campaign is meant, and the number of a trial.", remedy="interwork trial apply CAMPAIGN 7")
+    campaign, *number = arguments.more
+    body = {
+        "trial": int(_number(number[0])) if number else 0,
+        "operations": {name: said for name, _, said in (one.partition("=") for one in arguments.on)},
+        "why": arguments.why,
+    }
+    made = remote.post(f"/api/campaigns/{campaign}/apply", body)
+    if arguments.json:
+        show(made)
+    else:
+        print(f"Version {made['version']} of the plan, {made['id']}: {' '.join(made['changes'])} ({made['why']})")
+    return 0
+
+
 ACTS: dict[str, Callable[[argparse.Namespace, Remote], int]] = {
     "list": _list,
     "new": _new,
@@ -160,4 +179,5 @@ ACTS: dict[str, Callable[[argparse.Namespace, Remote], int]] = {
     "tell": _tell,
     "show": _show,
     "decide": _decide,
+    "apply": _apply,
 }

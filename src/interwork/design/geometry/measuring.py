@@ -208,4 +208,5 @@ def _compare(facts: StepFacts, geometry: Geometry, notes: list[str]) -> None:
             continue
         off = found / said - 1
         verdict = "agrees with" if abs(off) <= _AGREE else "disagrees with"
-        notes.append(f"The measured {word}, {found:.1f} {unit}, {verdict} the file's own, {said:.1f} ({off:+.3%}).")
+        apart = "to the last digit shown" if abs(off) < 5e-6 else f"{off:+.3%}"
+        notes.append(f"The measured {word}, {found:.1f} {unit}, {verdict} the file's own, {said:.1f} ({apart}).")

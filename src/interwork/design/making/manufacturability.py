@@ -34,9 +34,9 @@ def classify(geometry: Geometry, material: Material, quantity: int) -> tuple[str
         if fits:
             return name, tuple(reasons)
     ways = ", ".join(geometry.approaches) or "directions not measured"
-    reasons.append(
-        f"Milled: {geometry.setups} set-ups ({ways}) reach all but {geometry.unreached_share:.1%} of the area."
-    )
+    rest = f"all but {geometry.unreached_share:.1%}" if geometry.unreached_share >= 0.0005 else "all"
+    count = f"{geometry.setups} set-up" + ("" if geometry.setups == 1 else "s")
+    reasons.append(f"Milled: {count} ({ways}) reach{'es' if geometry.setups == 1 else ''} {rest} of the area.")
     return "milled", tuple(reasons)
 
 

@@ -61,7 +61,7 @@ async def draft(node: Node, revision: Revision, wanted: Wanted, *, actor: str = 
     plan = msgspec.structs.replace(plan, revision=revision.id)
     held = await node.store.peek(ProcessPlan, plan.id)
     if held is None:
-        await _keep(node, plan, revision.id, Tag.PLAN_DRAFTED, actor)
+        await _keep(node, plan, (revision.id,), Tag.PLAN_DRAFTED, actor)
     plan = held or plan
     if wanted.template:
         return await use_template(node, wanted.template, plan.id, actor=actor)
@@ -77,8 +77,13 @@ def _body(revision: Revision, number: int) -> Geometry:
 
 async def _shops(node: Node) -> tuple[Shop, ...]:
     """List this node's own machines with what they say they can do."""
+    return tuple(Shop(name=one.name, capabilities=one.capabilities) for one in await _own(node))
+
+
+async def _own(node: Node) -> list[Resource]:
+    """List this node's machines that can do something; copies of others' machines, kept for readings, are not its."""
     held = await node.store.find(Resource, limit=_HELD_MAX)
-    return tuple(Shop(name=one.name, capabilities=one.capabilities) for one in held if one.capabilities)
+    return [one for one in held if one.capabilities and (one.owner == node.did or not one.owner.startswith("did:"))]
 
 
 async def calibrations(node: Node) -> list[PlanTime]:
@@ -118,14 +123,30 @@ async def _operation(node: Node, piece: Evidence, plans: dict[str, ProcessPlan |
 
 
 async def change_plan(
-    node: Node, identifier: str, edits: Sequence[Edit], *, why: str, actor: str, by: str = ""
+    node: Node,
+    identifier: str,
+    edits: Sequence[Edit],
+    *,
+    why: str,
+    actor: str,
+    by: str = "",
+    causes: Sequence[str] = (),
 ) -> ProcessPlan:
-    """Make the next version of a plan; Conflict where somebody changed the same version meanwhile."""
+    """Make the next version of a plan, for causes on the thread; Conflict where somebody changed it meanwhile."""
     plan = await node.store.get(ProcessPlan, identifier)
     await _require_newest(node, plan)
     changed = edit_plan(plan, edits, by=by or actor, why=why, at=node.clock())
-    await _keep(node, changed, plan.id, Tag.PLAN_EDITED, actor)
+    await _keep(node, changed, (plan.id, *causes), Tag.PLAN_EDITED, actor)
     return changed
+
+
+async def newest_version(node: Node, identifier: str) -> ProcessPlan:
+    """Follow a plan to the newest version people made of it."""
+    plan = await node.store.get(ProcessPlan, identifier)
+    later = {one.supersedes: one for one in await _versions(node, plan.revision) if not one.template}
+    for _ in range(len(later)):
+        plan = later.get(plan.id, plan)
+    return plan
 
 
 async def _require_newest(node: Node, plan: ProcessPlan) -> None:
@@ -142,7 +163,9 @@ async def _versions(node: Node, revision: str) -> list[ProcessPlan]:
     return await node.store.find(ProcessPlan, revision=revision, limit=_HELD_MAX)
 
 
-async def _keep(node: Node, plan: ProcessPlan, cause: str, tag: Tag, actor: str) -> None:
+async def _keep(node: Node, plan: ProcessPlan, causes: Sequence[str], tag: Tag, actor: str) -> None:
+    """Record a plan under what it came of: the first cause by its own word, the others as what decided it."""
+    cause, *decided_by = causes
     change = Change(actor).put(plan)
     change.event(tag, plan.id, operations=len(plan.operations), version=plan.version, changes=list(plan.changes))
     label = f"{plan.process_class}, {len(plan.operations)} operations"
@@ -150,6 +173,8 @@ async def _keep(node: Node, plan: ProcessPlan, cause: str, tag: Tag, actor: str)
     tie(node, change, cause, EdgeKind.PLANS if tag is Tag.PLAN_DRAFTED else EdgeKind.DERIVES, plan.id)
     if tag is not Tag.PLAN_DRAFTED:
         tie(node, change, plan.revision, EdgeKind.PLANS, plan.id)
+    for one in decided_by:
+        tie(node, change, one, EdgeKind.DECIDES, plan.id)
     await node.store.commit(change)
 
 
@@ -188,7 +213,7 @@ async def use_template(node: Node, template: str, identifier: str, *, actor: str
     kept = await node.store.get(PlanTemplate, template)
     plan = await node.store.get(ProcessPlan, identifier)
     made = apply_template(kept, plan, by=by or actor, at=node.clock())
-    await _keep(node, made, plan.id, Tag.PLAN_EDITED, actor)
+    await _keep(node, made, (plan.id,), Tag.PLAN_EDITED, actor)
     return made
 
 
@@ -220,8 +245,7 @@ async def _own_offers(node: Node) -> list[CapacityOffer]:
             place=one.place,
             capabilities=one.capabilities,
         )
-        for one in await node.store.find(Resource, limit=_HELD_MAX)
-        if one.capabilities
+        for one in await _own(node)
     ]
 
 

@@ -24,6 +24,7 @@ from interwork.stream.insight import Act, Burden, Group, Seen, Watch
 from interwork.stream.insight.alarming import HIDDEN, SHELVE_MAX, burden, design, follow, grouped, look, move, release
 
 log = structlog.get_logger()
+REASON_MAX = 500
 TICK_S = 0.5
 FAULT_S = 5.0
 RAISED_MAX = 2000
@@ -177,14 +178,17 @@ async def work(node: Node) -> None:
                     touched |= WATCHED & await changes.receive()
 
 
-async def acknowledge(node: Node, identifier: str, *, actor: str, name: str = "") -> Alarm:
-    """Say that an alarm was seen."""
+async def acknowledge(node: Node, identifier: str, *, actor: str, name: str = "", comment: str = "") -> Alarm:
+    """Say that an alarm was seen, with a comment for the journal where there is something to say."""
     alarm = await node.store.get(Alarm, identifier)
     now = node.clock()
     moved = msgspec.structs.replace(
         move(alarm, Act.ACKNOWLEDGE, now), acknowledged_by=name or actor, acknowledged_at=now
     )
-    return await _keep(node, alarm, moved, Tag.ALARM_ACKNOWLEDGED, actor)
+    if len(comment) > REASON_MAX:
+        raise BadInput(f"The comment has {len(comment)} characters; it may have {REASON_MAX}.")
+    said = {"reason": comment.strip()} if comment.strip() else {}
+    return await _keep(node, alarm, moved, Tag.ALARM_ACKNOWLEDGED, actor, **said)
 
 
 async def shelve(node: Node, identifier: str, *, hours: float, reason: str, actor: str, name: str = "") -> Alarm:

@@ -79,6 +79,12 @@ class UnitDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     is_main_meter: bool | None = None
 
 
+class CommentDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody says who saw an alarm."""
+
+    comment: str = ""
+
+
 class StopDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a machine stood."""
 

@@ -4,6 +4,7 @@ Nothing is kept but the elements of closed shifts, and those carry the historian
 arrives late for a shift computes it anew, and the shift says so.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -129,7 +130,8 @@ def _quantities(inputs: Inputs, time: Elements) -> tuple[Elements, str]:
     ended = [one for one in inputs.runs if one.state is RunState.COMPLETED and one.ended_at]
     inside = [one for one in ended if one.ended_at and inputs.span[0] <= to_us(one.ended_at) < inputs.span[1]]
     good, judged = sum(one.good for one in inside), sum(one.good + one.scrap for one in inside)
-    produced = _counted(inputs, counts) if counts is not None else float(judged)
+    made = None if counts is None else _counted(inputs, counts)
+    produced = float(judged) if made is None else made
     planned, source = inputs.unit.planned_item_s, "stated"
     if not planned:
         weight = sum(one.quantity for one in inputs.runs if one.unit_s)
@@ -140,10 +142,10 @@ def _quantities(inputs: Inputs, time: Elements) -> tuple[Elements, str]:
     return held, source
 
 
-def _counted(inputs: Inputs, counter: Batch) -> float:
-    """Tell how far a counter went on within the period."""
+def _counted(inputs: Inputs, counter: Batch) -> float | None:
+    """Tell how far a counter went on within the period; None where it never said a number."""
     first, last = counted_at(counter, inputs.span, is_held=True).tolist()
-    return float(last - first)
+    return float(last - first) if math.isfinite(last - first) else None
 
 
 def _energy_by_state(inputs: Inputs) -> dict[str, float]:
@@ -167,14 +169,15 @@ def _uses(inputs: Inputs, elements: Elements, by_state: dict[str, float]) -> Use
     has_mass = unit.input_kg > 0 and elements.produced > 0
     share = quality_ratio(elements)
     known_good = elements.produced * (1.0 if share is None else share)
+    flow = None if water is None else _counted(inputs, water)
     return Uses(
         energy_kwh=sum(by_state.values()) if is_metered else None,
         idle_kwh=idle if is_metered else None,
-        water_l=None if water is None else _counted(inputs, water) * inputs.factor(Meaning.WATER, "L"),
+        water_l=None if flow is None else flow * inputs.factor(Meaning.WATER, "L"),
         input_kg=unit.input_kg * elements.produced if has_mass else None,
         product_kg=unit.product_kg * known_good if has_mass else None,
         energy_coverage=coverage(meter, *inputs.span) if meter is not None and is_metered else 0.0,
-        water_coverage=coverage(water, *inputs.span) if water is not None else 0.0,
+        water_coverage=coverage(water, *inputs.span) if water is not None and flow is not None else 0.0,
     )
 
 

@@ -1,12 +1,13 @@
 """What is unusual: normal is learnt from each machine's history now and then, and the present is held against it."""
 
 from array import array
+from dataclasses import dataclass
 
 import numpy as np
 
 from interwork.core.clock import from_us, to_us
 from interwork.core.operating import Normal
-from interwork.core.resource import Batch, Resource, Signal
+from interwork.core.resource import Batch, Meaning, Resource, Signal
 from interwork.flows.node import Node
 from interwork.flows.operate.inputs import Inputs, gather, machines
 from interwork.store import Change
@@ -20,6 +21,7 @@ LEARN_STEPS, JUDGE_STEPS = 1440, 60
 GUARD_STEPS = 60
 """Steps before now that are not learnt from, so that what goes wrong is not learnt as normal."""
 STEP_MIN_US = 1_000_000
+TOTALS = frozenset({Meaning.PART_COUNT, Meaning.ENERGY, Meaning.WATER})
 SIGNALS_MAX = 400
 """Signals of one machine that are watched for the unusual."""
 
@@ -59,9 +61,11 @@ async def learn_normals(node: Node) -> int:
 
 def _watched(signals: tuple[Signal, ...]) -> list[Signal]:
     """Choose the numbers that can be unusual: counters only ever grow."""
-    return [one for one in signals if not one.is_text and one.meaning.value not in {"part-count", "energy"}][
-        :SIGNALS_MAX
-    ]
+    return _numbers(signals)[:SIGNALS_MAX]
+
+
+def _numbers(signals: tuple[Signal, ...]) -> list[Signal]:
+    return [one for one in signals if not one.is_text and one.is_read and one.meaning not in TOTALS]
 
 
 async def _steps(node: Node, signal: Signal, span: Span) -> Batch:
@@ -78,7 +82,7 @@ async def unusual(node: Node, resource: Resource) -> list[tuple[Signal, Unusual]
     normals = {one.id: one for one in await node.store.find(Normal, resource=resource.id, limit=5000)}
     if not normals:
         return []
-    signals = await node.store.find(Signal, id=sorted(normals), limit=5000)
+    signals = _numbers(tuple(await node.store.find(Signal, id=sorted(normals), limit=5000)))
     step = step_of(resource)
     end = to_us(node.clock()) // step * step
     span = (end - JUDGE_STEPS * step, end)
@@ -101,6 +105,30 @@ def _ranked(
         if told is not None:
             found[signal.number] = (signal, told)
     return [found[one.number] for one in ranked([told for _, told in found.values()])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """How much of a plant can be called unusual at all."""
+
+    learnt: int
+    """Signals whose normal is known."""
+    signals: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the normal of every signal is known."""
+        return self.learnt >= self.signals
+
+
+async def watched(node: Node) -> Watched:
+    """Count the numbers of all machines, and those whose normal has been learnt."""
+    own = [one.id for one in await machines(node)]
+    if not own:
+        return Watched(learnt=0, signals=0)
+    normals = {one.id for one in await node.store.find(Normal, resource=own, limit=100_000)}
+    found = [one.id for one in _numbers(tuple(await node.store.find(Signal, resource=own, limit=100_000)))]
+    return Watched(learnt=sum(one in normals for one in found), signals=len(found))
 
 
 async def plant_unusual(node: Node, *, most: int = 20) -> list[tuple[Resource, Signal, Unusual]]:

@@ -7,15 +7,17 @@ brought in is a further arrival: of one signal and time the later arrival is sho
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
-from interwork.core.clock import from_us, rfc3339
+from interwork.core.clock import from_us, rfc3339, to_us
 from interwork.core.errors import BadInput, LimitReached
 from interwork.core.event import Tag
 from interwork.core.resource import Batch, Resource, Signal
 from interwork.flows.look import may_look
 from interwork.flows.node import Node
 from interwork.store import Change
+from interwork.stream.blueprint.stamps import AHEAD_US
 from interwork.stream.columns import columns_of, take
 from interwork.stream.historian.openly import FORMS, JOINED, Described, Writer, batch_of_read, read
 
@@ -23,6 +25,8 @@ PAGE = 50_000
 """Readings held in memory at a time."""
 SIGNALS_MAX = 1_000
 JOINED_SIGNALS = 2
+LISTED_MAX = 100
+"""Refused readings of a file that are told one by one."""
 READINGS_MAX = 20_000_000
 """Readings of one answer at the most."""
 
@@ -115,15 +119,72 @@ def _whole_times(page: Batch) -> tuple[Batch, int]:
     return take(columns, np.flatnonzero(columns.time_us < last)), last
 
 
-async def bring_in(node: Node, content: bytes, form: str, *, actor: str = "") -> int:
-    """Keep the readings of a file whose signals are known here; return how many it had."""
+class Keep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the readings of some signals are kept, otherwise than the node's; nothing said takes a rule back."""
+
+    signals: tuple[str, ...]
+    """Ids."""
+    days: float | None = None
+    quota_mb: float | None = None
+    """Of all of them together; their oldest hours go first."""
+    hold: bool | None = None
+    """A legal hold: nothing of them is dropped until it is lifted with False. None leaves it as it is."""
+
+
+async def retain(node: Node, asked: Keep, *, actor: str = "") -> int:
+    """Keep some signals otherwise than the rest, and record who said so; return how many signals that are."""
+    if not 1 <= len(asked.signals) <= SIGNALS_MAX:
+        raise BadInput(f"{len(asked.signals)} signals are named.", remedy=f"Name 1 to {SIGNALS_MAX} by their ids.")
+    numbers = [(await node.store.get(Signal, one)).number for one in dict.fromkeys(asked.signals)]
+    quota = None if asked.quota_mb is None else asked.quota_mb * 1e6
+    await node.historian.retain(numbers, keep_days=asked.days, quota_bytes=quota, hold=asked.hold)
+    detail = {"signals": list(asked.signals[:100]), "count": len(numbers), "days": asked.days}
+    told = Change(actor).event(Tag.READINGS_RETAINED, node.did, **detail, quota_mb=asked.quota_mb, hold=asked.hold)
+    await node.store.commit(told)
+    return len(numbers)
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a file: readings kept, and those that were refused, the first of them by signal and time."""
+
+    readings: int
+    refused: int
+    listed: tuple[str, ...] = ()
+
+
+async def bring_in(node: Node, content: bytes, form: str, *, actor: str = "") -> Brought:
+    """Keep the readings of a file whose signals are known here; stamps ahead of the clock are refused and told.
+
+    A live reading from the future gets the moment it came; one in a file came at no moment that says anything.
+    """
     table = read(content, form)
     ids = table["signal"].unique().to_pylist()
     if len(ids) > SIGNALS_MAX:
         raise BadInput(f"The file has {len(ids)} signals.", remedy=f"Bring in {SIGNALS_MAX} at a time.")
     found = [await node.store.peek(Signal, one) for one in ids]
     batch = batch_of_read(table, {one.id: one.number for one in found if one is not None})
+    batch, refused = _parted(batch, to_us(node.clock()) + AHEAD_US)
     await node.historian.append(batch)
-    detail = {"readings": len(batch), "signals": len(ids), "form": form}
+    detail = {"readings": len(batch), "refused": len(refused), "signals": len(ids), "form": form}
     await node.store.commit(Change().event(Tag.READINGS_BROUGHT_IN, node.did, actor=actor, **detail))
-    return len(batch)
+    names = {one.number: one.id for one in found if one is not None}
+    rows = zip(refused.signal[:LISTED_MAX], refused.time_us[:LISTED_MAX], strict=True)
+    listed = (f"{names[number]} at {told(time_us)} is in the future" for number, time_us in rows)
+    return Brought(readings=len(batch), refused=len(refused), listed=tuple(listed))
+
+
+def _parted(batch: Batch, latest_us: int) -> tuple[Batch, Batch]:
+    """Part a batch into what is not later than a time, and the rest."""
+    columns = columns_of(batch)
+    is_late = columns.time_us > latest_us
+    if not is_late.any():
+        return batch, take(columns, np.empty(0, np.int64))
+    return take(columns, np.flatnonzero(~is_late)), take(columns, np.flatnonzero(is_late))
+
+
+def told(time_us: int) -> str:
+    """Write a time that may be beyond what a calendar holds."""
+    try:
+        return rfc3339(from_us(time_us))
+    except (OverflowError, ValueError):
+        return f"{time_us} µs after 1970"

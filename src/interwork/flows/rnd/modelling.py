@@ -10,7 +10,7 @@ from interwork.core.exchange import Dataset, DatasetKind
 from interwork.core.ids import derived_id, digest_of
 from interwork.core.organisation import Membership, MembershipState
 from interwork.core.units import known_units
-from interwork.design import models
+from interwork.design import models, walls
 from interwork.design.models.running import kind_of
 from interwork.federation import DataRequest
 from interwork.flows.node import Node
@@ -65,6 +65,7 @@ async def admit(node: Node, content: bytes, file_name: str, said: Publication, *
         signature=said.vouching.signature,
         holder=node.did,
         holder_name=node.settings.name,
+        walls=walls.told(found.missing),
         by=actor,
         at=node.clock(),
     )

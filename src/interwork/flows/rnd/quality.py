@@ -5,6 +5,7 @@ The characteristics and their limits are the design's, the charts and indices ar
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -13,6 +14,7 @@ from interwork.core.errors import BadInput
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, digest_of, new_id
 from interwork.core.making import (
+    Evidence,
     GaugeStudy,
     Inspection,
     MeasuredSeries,
@@ -58,6 +60,8 @@ class AsMade(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     made: Judged | None
     """None = never measured."""
+    is_stated: bool = True
+    """Whether the design file states it; otherwise it is of the inspection plan, or of a results file."""
     shift: float | None = None
     """Mean minus the middle of the limits, as a share of half their width; 0 is centred, ±1 is at a limit."""
 
@@ -176,6 +180,7 @@ def _beside(wanted: Characteristic | None, series: MeasuredSeries | None) -> AsM
         upper=upper,
         unit=told.unit,
         made=made,
+        is_stated=wanted is not None,
         shift=_shift(made.mean, lower, upper) if made else None,
     )
 
@@ -187,7 +192,7 @@ def _shift(mean: float, lower: float | None, upper: float | None) -> float | Non
 
 
 async def measured_of(node: Node, revision: Revision) -> list[MeasuredSeries]:
-    """Collect everything measured on parts of a revision: inspection files, and inspections of runs made here."""
+    """Collect all that was measured on parts of a revision: files, runs made here, evidence others gave of theirs."""
     found: dict[str, MeasuredSeries] = {}
     records = await node.store.find(QualityRecord, revision=revision.id, limit=RECORDS_MAX)
     for one in (series for record in sorted(records, key=lambda each: each.at) for series in record.series):
@@ -201,14 +206,32 @@ async def measured_of(node: Node, revision: Revision) -> list[MeasuredSeries]:
 
 def _joined(one: MeasuredSeries, other: MeasuredSeries) -> MeasuredSeries:
     parts, values = (*one.parts, *other.parts), (*one.values, *other.values)
-    return msgspec.structs.replace(one, parts=parts, values=values)
+    is_simulated = one.is_simulated or other.is_simulated
+    return msgspec.structs.replace(one, parts=parts, values=values, is_simulated=is_simulated)
 
 
 async def _of_runs(node: Node, revision: Revision) -> list[MeasuredSeries]:
     orders = [one for one in await node.store.find(Order, limit=1000, newest=True) if one.revision == revision.id]
-    made = await node.store.find(Run, order=[one.id for one in orders], limit=1000) if orders else []
-    inspections = await node.store.find(Inspection, run=[one.id for one in made], limit=1000) if made else []
-    return series_of_inspections(inspections)
+    if not orders:
+        return []
+    ids, jobs = [one.id for one in orders], {one.id: one.job for one in orders}
+    made = {one.id: one for one in await node.store.find(Run, order=ids, limit=1000)}
+    told = [
+        (piece.job, piece.operation_name, piece.inspection)
+        for piece in await node.store.find(Evidence, order=ids, limit=1000)
+        if piece.inspection is not None
+    ]
+    local = await node.store.find(Inspection, run=list(made), limit=1000) if made else []
+    told += [(jobs[made[one.run].order], made[one.run].operation_name, one) for one in local]
+    return series_of_inspections(_finished(told))
+
+
+def _finished(told: Sequence[tuple[str, str, Inspection]]) -> list[Inspection]:
+    """Keep of each job what was measured after its last operation, in every lot: the part as it was delivered."""
+    last: dict[str, tuple[datetime, str]] = {}
+    for job, operation, one in told:
+        last[job] = max(last.get(job, (one.at, operation)), (one.at, operation))
+    return list({one.id: one for job, operation, one in told if operation == last[job][1]}.values())
 
 
 def series_of_inspections(inspections: Sequence[Inspection]) -> list[MeasuredSeries]:
@@ -227,6 +250,7 @@ def series_of_inspections(inspections: Sequence[Inspection]) -> list[MeasuredSer
             upper=ones[-1][1].upper_mm,
             parts=tuple(part for part, _ in ones),
             values=tuple(one.actual_mm for _, one in ones),
+            is_simulated=any(one.is_simulated for one in inspections),
         )
         for name, ones in rows.items()
     ]

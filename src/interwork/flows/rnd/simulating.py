@@ -9,7 +9,7 @@ from interwork.core.errors import BadInput, LimitReached, NotFound, PeerError
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.units import convert
-from interwork.design import models
+from interwork.design import models, walls
 from interwork.design.models import Axis, Quantity, Steps
 from interwork.design.models.sweeping import POINTS_MAX
 from interwork.federation import DataRequest, DataResponse
@@ -39,6 +39,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     step_s: float = 0.0
     """0 = as the model was published."""
     stop_s: float = 0.0
+    start_s: float = 0.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +60,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[dict[str, float], ...]
     step_s: float = 0.0
     stop_s: float = 0.0
+    start_s: float = 0.0
+
+    @property
+    def steps(self) -> Steps:
+        """Tell how the model is stepped."""
+        return Steps(step_s=self.step_s, stop_s=self.stop_s, start_s=self.start_s)
 
 
 async def simulate(node: Node, asked: Asked, *, actor: str) -> tuple[ModelRun, ...]:
@@ -80,6 +87,7 @@ async def simulate(node: Node, asked: Asked, *, actor: str) -> tuple[ModelRun, .
             points=tuple(points),
             step_s=(step.step_s or model.step_s) if model.stop_s else 0.0,
             stop_s=(step.stop_s or model.stop_s) if model.stop_s else 0.0,
+            start_s=step.start_s if model.stop_s else 0.0,
         )
         runs.append(await _run(node, model, order, after=runs[-1].id if runs else "", actor=actor))
     return tuple(runs)
@@ -132,11 +140,10 @@ async def _run(node: Node, model: Model, order: Order, *, after: str, actor: str
 async def compute(node: Node, model: Model, order: Order) -> ModelRun:
     """Run a model of this node; who vouches for it is checked each time."""
     await must_be_vouched(node, model.digest, Vouching(signer=model.signer, signature=model.signature))
-    steps = Steps(step_s=order.step_s, stop_s=order.stop_s)
-    outcome = await models.run(node.files.get(model.digest), model, order.points, steps)
-    asked = models.canonical(model.digest, order.points, order.step_s, order.stop_s)
+    outcome = await models.run(node.files.get(model.digest), model, order.points, order.steps)
+    asked = models.canonical(model.digest, order.points, order.steps)
     change, note = models.convergence(outcome.outputs, outcome.finer, order.step_s)
-    digest = models.result_digest(asked, outcome.outputs)
+    digest = models.result_digest(asked, outcome.outputs, outcome.courses)
     return ModelRun(
         id=derived_id("modelrun", model.id, asked.decode()),
         model=model.id,
@@ -147,9 +154,12 @@ async def compute(node: Node, model: Model, order: Order) -> ModelRun:
         units={port.name: port.unit for port in (*model.inputs, *model.outputs)},
         step_s=order.step_s,
         stop_s=order.stop_s,
+        start_s=order.start_s,
+        courses=outcome.courses,
         checked=len(outcome.finer),
         change=change,
         note=note,
+        walls=walls.told(outcome.missing),
         digest=digest,
         holder=node.did,
         signature=node.identity.sign(digest),
@@ -164,8 +174,8 @@ async def _ask_holder(node: Node, model: Model, order: Order) -> ModelRun:
     body = msgspec.json.encode(order)
     fetched = await node.federation.fetch(transfer, path="runs", body=body, what=f"a run of {model.name}")
     made = read_as(ModelRun, fetched.content, agreement.peer_name)
-    asked = models.canonical(model.digest, order.points, order.step_s, order.stop_s)
-    if made.digest != models.result_digest(asked, made.outputs) or made.model != model.id:
+    asked = models.canonical(model.digest, order.points, order.steps)
+    if made.digest != models.result_digest(asked, made.outputs, made.courses) or made.model != model.id:
         raise PeerError(f"{agreement.peer_name} answered with a run of other inputs, or of another model.")
     await node.federation.verify(model.holder, made.digest, made.signature)
     return msgspec.structs.replace(made, times=1, holder=model.holder, at=node.clock())

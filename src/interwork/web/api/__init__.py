@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from interwork.core.organisation import Role
 from interwork.web.access import MAY, Visitor, require
-from interwork.web.api import core, designs, edge, machines, models, operate, plans, quality, readings
+from interwork.web.api import core, designs, edge, machines, models, network, operate, plans, quality, readings
 from interwork.web.api.reading import Entry, Handler
 
 TABLES: tuple[tuple[Entry, ...], ...] = (
@@ -25,6 +25,7 @@ TABLES: tuple[tuple[Entry, ...], ...] = (
     operate.ROUTES,
     quality.ROUTES,
     plans.ROUTES,
+    network.ROUTES,
     readings.ROUTES,
 )
 

@@ -85,11 +85,6 @@ async def _connect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     return await ingest.connect(node_of(request), await body_of(request, ingest.Connection), actor=visitor.id)
 
 
-async def _probe(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
-    node, asked = node_of(request), await body_of(request, ingest.Connection)
-    return await ingest.probe(asked.endpoint, ingest.resolved(node, asked.endpoint, asked.options))
-
-
 async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     return await publish.publish_capacity(node_of(request))
 
@@ -100,13 +95,16 @@ async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
         raise BadInput("A job needs a due date.", where="due", remedy="Give one, as due=2026-12-24 or +10d.")
     try:
         quantity, tolerance = int(query.get("quantity", "1")), float(query.get("tolerance_mm", "0.1"))
+        thickness = float(query["thickness_mm"]) if query.get("thickness_mm") else None
     except ValueError as fault:
-        raise BadInput(f"A number is expected: {fault}.", where="quantity, tolerance_mm") from fault
+        raise BadInput(f"A number is expected: {fault}.", where="quantity, tolerance_mm, thickness_mm") from fault
     asked = make_part.MakeRequest(
         material=query.get("material", ""),
         quantity=quantity,
         due=parse_moment(query["due"]),
         tolerance_mm=tolerance,
+        thickness_mm=thickness,
+        template=query.get("template", ""),
         project=query.get("project", ""),
         until=query.get("until", ""),
         key=query.get("key", ""),
@@ -290,7 +288,6 @@ ROUTES: tuple[Entry, ...] = (
     # method, path, act of access.MAY, handler
     ("GET", "/node", "look", _node),
     ("POST", "/join", "agree", _join),
-    ("POST", "/probe", "operate", _probe),
     ("POST", "/connect", "operate", _connect),
     ("POST", "/publish", "agree", _publish),
     ("POST", "/jobs", "draw", _submit),

@@ -1,6 +1,6 @@
 """The API of machines: how connections stand, connecting, write-back, the blueprint's figures and its certificates."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -9,7 +9,7 @@ from interwork.core.blueprint import CommandState, Keeping, TrafficClass, WriteC
 from interwork.core.errors import BadInput
 from interwork.core.resource import Meaning, Resource, Signal
 from interwork.flows import ingest, write_back
-from interwork.flows.ingest import conformance, figures
+from interwork.flows.ingest import conformance, figures, trusting
 from interwork.flows.ingest.figures import HOURS
 from interwork.web.access import Visitor, node_of
 from interwork.web.api.reading import LIST_MAX, Entry, body_of, limit_of
@@ -26,6 +26,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     connection: ingest.Connection
     watch_s: float = 3.0
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is decided of an OPC UA server's certificate."""
+
+    act: Literal["trust", "distrust", "forget"]
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +81,33 @@ async def _propose(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
         "broken": [msgspec.to_builtins(one) for one in coming.broken],
         "policy": node.settings.limits.admission,
     }
+
+
+async def _probe(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    """Answer at once what a device is found to have; its signals are not read, so no rate is known."""
+    node, asked = node_of(request), await body_of(request, ingest.Connection)
+    found = await ingest.propose(node, asked.name, asked.endpoint, asked.options, watch_s=0.0)
+    mapped = msgspec.structs.replace(asked, signals=asked.signals or ingest.mapping_of(found.signals))
+    coming = await ingest.foresee(node, mapped, len(found.signals))
+    return {
+        "found": found.signals,
+        "nameplate": found.nameplate,
+        "remarks": found.remarks,
+        "connection": mapped,
+        "forecast": coming.sentence,
+        "broken": [msgspec.to_builtins(one) for one in coming.broken],
+        "policy": node.settings.limits.admission,
+    }
+
+
+async def _certificates(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    return await trusting.certificates(node_of(request))
+
+
+async def _decide(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, Decision)
+    decide = {"trust": trusting.trust, "distrust": trusting.distrust, "forget": trusting.forget}[asked.act]
+    return await decide(node_of(request), request.path_params["thumbprint"], actor=visitor.id)
 
 
 async def _foresee(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -160,7 +193,10 @@ ROUTES: tuple[Entry, ...] = (
     ("GET", "/machines", "read", _machines),
     ("POST", "/machines/{id}/switch", "operate", _switch),
     ("POST", "/machines/{id}/retry", "operate", _retry),
+    ("POST", "/probe", "operate", _probe),
     ("POST", "/propose", "operate", _propose),
+    ("GET", "/certificates", "read", _certificates),
+    ("POST", "/certificates/{thumbprint}", "administer", _decide),
     ("POST", "/foresee", "operate", _foresee),
     ("POST", "/signals/{id}/mapping", "operate", _map),
     ("GET", "/blueprint", "read", _blueprint),

@@ -10,7 +10,7 @@ from interwork.core.design import Model, ModelRun
 from interwork.core.errors import BadInput
 from interwork.core.making import Campaign
 from interwork.design.trials import best
-from interwork.flows.rnd import modelling, simulating, trialling
+from interwork.flows.rnd import applying, modelling, simulating, trialling
 from interwork.web.access import Visitor, node_of
 from interwork.web.api.reading import Entry, body_of, limit_of
 
@@ -125,6 +125,13 @@ async def _tell(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     return await trialling.tell(node_of(request), request.path_params["id"], number, told, actor=visitor.id)
 
 
+async def _apply(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    asked = await body_of(request, applying.Applied)
+    return await applying.apply_trial(
+        node_of(request), request.path_params["id"], asked, actor=visitor.id, by=visitor.name
+    )
+
+
 async def _decide(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     chosen = await body_of(request, Choice)
     identifier = request.path_params["id"]
@@ -149,4 +156,5 @@ ROUTES: tuple[Entry, ...] = (
     ("POST", "/campaigns/{id}/ask", "draw", _ask),
     ("POST", "/campaigns/{id}/trials/{number:int}", "operate", _tell),
     ("POST", "/campaigns/{id}/decide", "draw", _decide),
+    ("POST", "/campaigns/{id}/apply", "draw", _apply),
 )

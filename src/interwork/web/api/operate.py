@@ -127,7 +127,8 @@ async def _journal(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 async def _act(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     node, identifier, act = node_of(request), request.path_params["id"], request.path_params["act"]
     if act == "acknowledge":
-        return await alarms.acknowledge(node, identifier, actor=visitor.id, name=visitor.name)
+        said = await body_of(request, drafts.CommentDraft)
+        return await alarms.acknowledge(node, identifier, actor=visitor.id, name=visitor.name, comment=said.comment)
     if act == "shelve":
         shelf = await body_of(request, drafts.ShelfDraft)
         return await alarms.shelve(

@@ -7,10 +7,10 @@ from starlette.responses import StreamingResponse
 
 from interwork.core.clock import parse_moment, to_us
 from interwork.core.errors import BadInput
-from interwork.flows.readings import Export, bring_in, take_out
+from interwork.flows.readings import Export, Keep, bring_in, retain, take_out
 from interwork.stream.historian.openly import FORMS
 from interwork.web.access import Visitor, node_of
-from interwork.web.api.reading import Entry
+from interwork.web.api.reading import Entry, body_of
 
 SHAPES = ("rows", "joined")
 """One row per reading, or the readings of one signal with what a second one said then."""
@@ -36,7 +36,12 @@ async def _take_out(request: Request, _visitor: Visitor) -> StreamingResponse:
 
 async def _bring_in(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401 - any JSON
     form = request.query_params.get("format", "parquet")
-    return {"readings": await bring_in(node_of(request), await request.body(), form, actor=visitor.id)}
+    return await bring_in(node_of(request), await request.body(), form, actor=visitor.id)
+
+
+async def _retain(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401 - any JSON
+    asked = await body_of(request, Keep)
+    return {"signals": await retain(node_of(request), asked, actor=visitor.id)}
 
 
 async def _health(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -47,5 +52,6 @@ async def _health(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 ROUTES: tuple[Entry, ...] = (
     ("GET", "/readings", "read", _take_out),
     ("POST", "/readings", "operate", _bring_in),
+    ("POST", "/readings/keeping", "administer", _retain),
     ("GET", "/historian", "read", _health),
 )

@@ -59,6 +59,7 @@ def routes() -> list[Route]:
         Route("/thread/{id}", thread.show),
         Route("/thread/{id}/{node}", thread.show_node),
         Route("/programme", programme.index),
+        Route("/programme", form_action(programme.fund), methods=["POST"]),
         Route("/report", report.index),
         Route("/report/rows/{metric}", report.rows),
         Route("/admin", admin.index),

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from interwork.connectors.sparkplug.edge_node import EdgeStatus
 from interwork.core.errors import BadInput, Damaged, WrongState
-from interwork.core.event import Event, Tag
+from interwork.core.event import Tag
 from interwork.core.exchange import Outgoing, Peer, Policy
 from interwork.core.organisation import Account, ApiToken, Membership, Role, Session, Setting
 from interwork.core.resource import Resource
@@ -16,7 +16,9 @@ from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.web.access import MAY, Visitor, create_account, issue_token, node_of, require
 from interwork.web.pages.agreements import names_of
-from interwork.web.render import render
+from interwork.web.pages.telling import Told, tell
+from interwork.web.render import render, tongue_of
+from interwork.web.words import Tongue
 
 TAIL = 40
 VERIFIED_UNASKED = 20_000
@@ -35,7 +37,7 @@ class AdminView:
     connected: tuple[Resource, ...]
     edge: EdgeStatus
     unsent: tuple[Outgoing, ...]
-    events: tuple[Event, ...]
+    events: tuple[Told, ...]
     is_checked: bool
     verified: int
     damage: str
@@ -45,7 +47,7 @@ class AdminView:
     names: Mapping[str, str]
 
 
-async def admin_view(node: Node, *, verify: bool) -> AdminView:
+async def admin_view(node: Node, tongue: Tongue, *, verify: bool) -> AdminView:
     """Collect it, and verify the chain where it is short or somebody asks."""
     store = node.store
     tail = await store.events(limit=TAIL, newest=True)
@@ -66,7 +68,7 @@ async def admin_view(node: Node, *, verify: bool) -> AdminView:
         connected=tuple(one for one in await store.find(Resource, limit=1000) if one.endpoint),
         edge=node.edge,
         unsent=tuple(await store.find(Outgoing, state=["waiting", "dead"], limit=50)),
-        events=tuple(tail),
+        events=await tell(node, tongue, tail),
         is_checked=is_checked,
         verified=verified,
         damage=damage,
@@ -84,7 +86,7 @@ async def index(request: Request) -> Response:
 
 
 async def _page(request: Request, secret: str = "") -> Response:
-    view = await admin_view(node_of(request), verify="verify" in request.query_params)
+    view = await admin_view(node_of(request), tongue_of(request), verify="verify" in request.query_params)
     return await render(request, "admin.html", view=view, secret=secret, roles=tuple(Role))
 
 

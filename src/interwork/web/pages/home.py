@@ -6,7 +6,7 @@ from importlib.metadata import distributions
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interwork.core.event import Event
+from interwork.core.event import Event, Tag
 from interwork.core.exchange import Agreement, AgreementState, Peer
 from interwork.core.making import Evidence, Job, Run, RunState
 from interwork.core.organisation import Membership, MembershipState, Organisation
@@ -14,7 +14,12 @@ from interwork.core.programme import Technology
 from interwork.flows.node import Node
 from interwork.web.access import node_of, visitor_of
 from interwork.web.pages.machines import MachineRow, machine_rows
-from interwork.web.render import Pages, render, standing
+from interwork.web.pages.telling import Told, tell
+from interwork.web.render import Pages, render, standing, tongue_of
+from interwork.web.words import Tongue
+
+LATELY, LATELY_READ = 10, 200
+STEPS = frozenset({Tag.NEGOTIATION_MOVED, Tag.TRANSFER_MOVED, Tag.DATA_SENT, Tag.DATA_RECEIVED, Tag.CATALOG_CRAWLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ class HomeView:
     silent: tuple[Peer, ...] = ()
     machines: tuple[MachineRow, ...] = ()
     agreements: tuple[Agreement, ...] = ()
-    events: tuple[Event, ...] = ()
+    events: tuple[Told, ...] = ()
 
     @property
     def needs(self) -> int:
@@ -58,7 +63,7 @@ class HomeView:
         )
 
 
-async def home_view(node: Node, *, is_inside: bool) -> HomeView:
+async def home_view(node: Node, tongue: Tongue, *, is_inside: bool) -> HomeView:
     """Collect what is going on; a visitor from outside sees the figures only."""
     store = node.store
     rows = await machine_rows(node)
@@ -94,14 +99,20 @@ async def home_view(node: Node, *, is_inside: bool) -> HomeView:
         silent=tuple(peer for peer in peers if peer.fault)[:5],
         machines=tuple(rows[:12]),
         agreements=tuple(sorted(agreements, key=lambda one: one.agreed_at, reverse=True)[:8]),
-        events=tuple(await store.events(limit=10, newest=True)),
+        events=await tell(node, tongue, await _lately(node)),
     )
+
+
+async def _lately(node: Node) -> list[Event]:
+    """Read what happened last, without the steps of the exchange between nodes, which stand in the whole chain."""
+    found = await node.store.events(limit=LATELY_READ, newest=True)
+    return [one for one in found if one.tag not in STEPS][:LATELY]
 
 
 async def index(request: Request) -> Response:
     """Show what is going on."""
     visitor = await visitor_of(request)
-    view = await home_view(node_of(request), is_inside=visitor.may("read"))
+    view = await home_view(node_of(request), tongue_of(request), is_inside=visitor.may("read"))
     return await render(request, "home.html", view=view)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from interwork.core.making import Evidence, Job, JobEntry, JobStep, Order, Run
+from interwork.core.making import Evidence, Job, JobEntry, JobStep, Order, OrderState, Run
+from interwork.core.planning import Plan
 from interwork.core.programme import Project
 from interwork.flows import make_part
 from interwork.flows.make_part.replan import give_up
@@ -14,6 +15,7 @@ from interwork.web.access import MAY, node_of, require
 from interwork.web.render import STEPS, render, step_is
 
 LISTED_MAX = 200
+_GIVEN_BACK = (OrderState.REFUSED, OrderState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,15 @@ class JobView:
     runs: tuple[Run, ...]
     evidence: tuple[Evidence, ...]
     project: Project | None
+    transport_eur: float | None
+    """Of the plan; None where nothing is carried."""
     is_moving: bool
+
+    @property
+    def price_eur(self) -> float:
+        """Add up the orders that stand and the transport."""
+        standing = (one.price_eur for one in self.orders if one.state not in _GIVEN_BACK)
+        return sum(standing) + (self.transport_eur or 0.0)
 
     @property
     def good(self) -> int:
@@ -52,6 +62,7 @@ async def job_view(node: Node, identifier: str) -> JobView:
     entries = {entry.step: entry for entry in job.log}
     orders = await node.store.find(Order, job=job.id, limit=50)
     runs = await node.store.find(Run, order=[one.id for one in orders], limit=200) if orders else []
+    plan = await node.store.peek(Plan, job.plan) if job.plan else None
     return JobView(
         job=job,
         arrows=tuple(Arrow(step=step, standing=step_is(job, step), entry=entries.get(step)) for step in STEPS),
@@ -59,6 +70,7 @@ async def job_view(node: Node, identifier: str) -> JobView:
         runs=tuple(runs),
         evidence=tuple(await node.store.find(Evidence, job=job.id, limit=100)),
         project=await node.store.peek(Project, job.project) if job.project else None,
+        transport_eur=sum(one.price_eur for one in plan.legs) if plan and plan.legs else None,
         is_moving=job.state in ("running", "waiting"),
     )
 

@@ -13,16 +13,20 @@ from starlette.responses import RedirectResponse, Response
 
 from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput, Refused
+from interwork.core.event import Event, Tag
 from interwork.core.exchange import Dataset
 from interwork.core.ids import new_id
 from interwork.core.making import Inspection, Measurement, Run
 from interwork.core.resource import Blueprint, Meaning, Resource, ResourceKind, Signal
-from interwork.flows import look
+from interwork.flows import ingest, look
 from interwork.flows.fulfil import perform
+from interwork.flows.ingest import MachineStatus
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
 from interwork.web.live import Sample, sample_of
-from interwork.web.render import render, sparkline
+from interwork.web.pages.telling import Told, tell
+from interwork.web.render import render, sparkline, tongue_of
+from interwork.web.words import Tongue
 
 KINDS = (ResourceKind.MACHINE, ResourceKind.INSTRUMENT)
 MINUTES = (5, 15, 60, 480)
@@ -36,6 +40,14 @@ CHARTED = (
 """Which numbers get a chart, the most telling first."""
 CHARTS_MAX = 6
 LISTED_MAX, RUNS_MAX, SPARKS_MAX = 200, 20, 24
+EVENTS_READ, HISTORY_MAX = 200, 20
+LINKED = frozenset(
+    {
+        Tag.MACHINE_CONNECTED, Tag.MACHINE_LOST, Tag.MACHINE_FAILED, Tag.MACHINE_SILENT, Tag.MACHINE_SWITCHED,
+        Tag.READINGS_LOST, Tag.BLUEPRINT_STEPPED,
+    }
+)  # fmt: skip
+"""What is told of a connection."""
 SILENT_AFTER = timedelta(minutes=1)
 
 
@@ -68,6 +80,11 @@ class MachineView:
     """The number of the execution signal; 0 where there is none."""
     refused: str
     """Why its readings may not be seen."""
+    link: MachineStatus | None
+    """How its connection stands; None where it has none here."""
+    nameplate: dict[str, str]
+    history: tuple[Told, ...]
+    """What happened to the connection, the newest first."""
 
 
 def _row(resource: Resource, samples: Sequence[Sample], spark: str = "") -> MachineRow:
@@ -140,7 +157,7 @@ async def index(request: Request) -> Response:
     return await render(request, "machines.html", rows=rows)
 
 
-async def machine_view(node: Node, identifier: str, minutes: int) -> MachineView:
+async def machine_view(node: Node, tongue: Tongue, identifier: str, minutes: int) -> MachineView:
     """Collect what is known of one machine."""
     resource = await node.store.get(Resource, identifier)
     refused = await _refused(node, resource)
@@ -152,6 +169,7 @@ async def machine_view(node: Node, identifier: str, minutes: int) -> MachineView
         (one for one in samples if one.signal.meaning in order and one.is_usable),
         key=lambda one: order[one.signal.meaning],
     )
+    is_ours = bool(resource.endpoint) and not resource.options.get("agreement")
     blueprints = await node.store.find(Blueprint, resource=resource.id, limit=20)
     runs = await node.store.find(Run, resource=resource.id, limit=1000)
     runs.sort(key=lambda one: (one.ended_at is not None, -(one.released_at or now()).timestamp()))
@@ -165,14 +183,22 @@ async def machine_view(node: Node, identifier: str, minutes: int) -> MachineView
         minutes=minutes,
         state=next((one.signal.number for one in samples if one.signal.meaning is Meaning.EXECUTION), 0),
         refused=refused,
+        link=await ingest.machine_state(node, resource) if is_ours else None,
+        nameplate=await ingest.nameplate(node, resource.id) if is_ours else {},
+        history=await tell(node, tongue, await _history(node, resource)) if is_ours else (),
     )
+
+
+async def _history(node: Node, resource: Resource) -> list[Event]:
+    found = await node.store.events(subject=resource.id, newest=True, limit=EVENTS_READ)
+    return [one for one in found if one.tag in LINKED][:HISTORY_MAX]
 
 
 async def show(request: Request) -> Response:
     """Show one machine, live."""
     await require(request, *MAY["read"])
     minutes = _minutes(request)
-    view = await machine_view(node_of(request), request.path_params["id"], minutes)
+    view = await machine_view(node_of(request), tongue_of(request), request.path_params["id"], minutes)
     return await render(request, "machine.html", view=view, choices=MINUTES)
 
 

@@ -23,6 +23,7 @@ from interwork.core.making import (
     QualityRecord,
     Run,
 )
+from interwork.core.network.supply import Product, SupplyPlan
 from interwork.core.organisation import Membership, Organisation
 from interwork.core.planning import Match, Need, Plan, Quote
 from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
@@ -44,7 +45,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "negotiation": Negotiation, "transfer": Transfer, "dataset": Dataset, "policy": Policy, "entry": CatalogEntry,
     "model": Model, "modelrun": ModelRun, "campaign": Campaign, "quality": QualityRecord, "gauge": GaugeStudy,
     "nonconformance": Nonconformance, "receipt": Receipt, "resource": Resource, "signal": Signal,
-    "blueprint": Blueprint,
+    "blueprint": Blueprint, "product": Product, "supply": SupplyPlan,
 }
 # fmt: on
 """Which word an id's kind is kept under, for showing the record behind a node or a figure."""
@@ -130,7 +131,7 @@ async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
     before = (await trace(node.store, identifier, forward=False, most=SHOWN_MAX)).ids
     after = (await trace(node.store, identifier, forward=True, most=SHOWN_MAX)).ids
     nodes = {one.id: one for one in await node.store.find(ThreadNode, id=[*before, *after], limit=2 * SHOWN_MAX)}
-    address = address_of(identifier)
+    address = _page_of(record, identifier)
     plain = tuple(_fields(record)) if record is not None else ()
     return NodeView(
         id=identifier,
@@ -145,6 +146,15 @@ async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
         address="" if address.startswith("/thread") else address,
         names=await names_of(node),
     )
+
+
+def _page_of(record: msgspec.Struct | None, identifier: str) -> str:
+    """Tell where a record is shown in full: its own page, or its place on another's."""
+    if isinstance(record, ProcessPlan) and record.revision:
+        return f"/designs/{record.revision}#{record.id}"
+    if isinstance(record, Need):
+        return f"/needs/{record.id}"
+    return address_of(identifier)
 
 
 def _title(record: msgspec.Struct | None, identifier: str) -> str:

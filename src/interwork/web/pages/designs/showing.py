@@ -25,7 +25,9 @@ from interwork.flows import designing
 from interwork.flows.designing.recording import same_shapes
 from interwork.flows.make_part import MakeRequest, submit
 from interwork.flows.node import Node
+from interwork.flows.rnd import quality
 from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.designs.made import Panel, panel
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -46,6 +48,7 @@ class DesignsView:
     """Makes a form that is sent twice mean one job."""
     studies: tuple[Study, ...] = ()
     """The newest analyses, and all that are not done."""
+    templates: tuple[PlanTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class RevisionView:
     same: tuple[Revision, ...]
     marks: tuple["Mark", ...]
     pairings: tuple[tuple[str, Pairing], ...]
+    made: Panel
     templates: tuple[PlanTemplate, ...]
     materials: tuple[Material, ...]
     processes: tuple[str, ...]
@@ -107,6 +111,7 @@ async def designs_view(node: Node) -> DesignsView:
         due=f"{now() + timedelta(days=14):%Y-%m-%d}",
         key=secrets.token_urlsafe(16),
         studies=await _studies(node),
+        templates=tuple(await node.store.find(PlanTemplate, limit=200)),
     )
 
 
@@ -143,6 +148,8 @@ def read_order(form: FormData) -> MakeRequest:
         quantity=int(number_of(form, "quantity")),
         due=parse_moment(text_of(form, "due")),
         tolerance_mm=number_of(form, "tolerance_mm") if text_of(form, "tolerance_mm") else 0.1,
+        thickness_mm=number_of(form, "thickness_mm") if text_of(form, "thickness_mm") else None,
+        template=text_of(form, "template"),
         project=text_of(form, "project"),
         until=text_of(form, "until"),
         key=key if _KEY.fullmatch(key) else "",
@@ -193,6 +200,7 @@ async def revision_view(node: Node, identifier: str, fit_of: str = "") -> Revisi
             for one in revision.attachments
             if one.characteristics and revision.characteristics
         ),
+        made=panel(await quality.as_made(node, revision)),
         templates=tuple(await node.store.find(PlanTemplate, limit=200)),
         materials=tuple(MATERIALS.values()),
         processes=tuple(PROCESSES),

@@ -39,6 +39,7 @@ async def go_on(request: Request) -> Response:
     names = node.secrets.names()
     try:
         proposal = await ingest.propose(node, asked.name, asked.endpoint, asked.options)
+        asked = _named(asked, proposal.nameplate)
         asked = ingest.measured(asked, proposal, ingest.mapping_of(proposal.signals))
         coming = await ingest.foresee(node, asked, len(proposal.signals))
     except InterworkError as fault:
@@ -53,10 +54,21 @@ async def go_on(request: Request) -> Response:
         asked=asked,
         body=msgspec.json.encode(asked).decode(),
         coming=coming,
+        limits=node.settings.limits,
         is_refused=bool(coming.broken) and node.settings.limits.admission == "refuse",
         meanings=tuple(Meaning),
         secrets=names,
         fault=None,
+    )
+
+
+def _named(asked: Connection, plate: dict[str, str]) -> Connection:
+    """Take maker, model and serial number as the device says them, where the person said none."""
+    return msgspec.structs.replace(
+        asked,
+        maker=asked.maker or plate.get("ManufacturerName", "")[:200],
+        model=asked.model or plate.get("ManufacturerProductDesignation", plate.get("ProductCode", ""))[:200],
+        serial=asked.serial or plate.get("SerialNumber", "")[:200],
     )
 
 

@@ -3,13 +3,15 @@
 from starlette.routing import Route
 
 from interwork.web.access import form_action
-from interwork.web.pages.plant import alarms, charts, explorer, overview, performance, resources
+from interwork.web.pages.plant import alarms, charts, explorer, overview, performance, resources, shifts
 
 
 def routes() -> list[Route]:
     """List the pages of a plant."""
     return [
         Route("/plant", overview.index),
+        Route("/plant/shifts", shifts.index),
+        Route("/plant/shifts", form_action(shifts.act), methods=["POST"]),
         Route("/machines/{id}/performance", performance.show),
         Route("/machines/{id}/performance", form_action(performance.act), methods=["POST"]),
         Route("/signals", explorer.index),

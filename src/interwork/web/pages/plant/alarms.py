@@ -85,7 +85,7 @@ async def _move(request: Request, visitor: Visitor, form: dict[str, str]) -> Non
     node, identifier, who = node_of(request), form.get("id", ""), {"actor": visitor.id, "name": visitor.name}
     match form.get("act"):
         case "acknowledge":
-            await alarms.acknowledge(node, identifier, **who)
+            await alarms.acknowledge(node, identifier, comment=form.get("reason", ""), **who)
         case "shelve":
             await alarms.shelve(node, identifier, hours=_number(form, "hours"), reason=form.get("reason", ""), **who)
         case "unshelve":
@@ -128,4 +128,4 @@ def _number(form: dict[str, str], name: str) -> float:
     try:
         return float(text)
     except ValueError as fault:
-        raise BadInput(f"{text[:20]!r} is no number.", where=name) from fault
+        raise BadInput(f"{name} is {text[:20]!r}, which is no number.", remedy="Write it as 12.5.") from fault

@@ -182,4 +182,4 @@ def _limit(form: dict[str, str], name: str) -> float | None:
     try:
         return float(text) if text else None
     except ValueError as fault:
-        raise BadInput(f"{text[:20]!r} is no number.", where=name) from fault
+        raise BadInput(f"{name} is {text[:20]!r}, which is no number.", remedy="Write it as 12.5.") from fault

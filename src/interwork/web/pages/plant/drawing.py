@@ -53,8 +53,8 @@ def tone_of(state: str) -> str:
     return "blank" if unknown_s({state: 1.0}) else "still"
 
 
-def timeline(states: Sequence[Interval], span: Span) -> list[Bar]:
-    """Draw states over a span."""
+def timeline(states: Sequence[Interval], span: Span, *, time_scale: float = 1.0) -> list[Bar]:
+    """Draw states over a span, their lengths in the machine's own time."""
     whole = max(1, span[1] - span[0])
     shortest = whole // PARTS_MAX
     bars: list[Bar] = []
@@ -63,7 +63,13 @@ def timeline(states: Sequence[Interval], span: Span) -> list[Bar]:
             continue
         x, width = 100 * (one.start_us - span[0]) / whole, 100 * (one.end_us - one.start_us) / whole
         bars.append(
-            Bar(x=round(x, 3), width=round(width, 3), tone=tone_of(one.state), name=one.state, amount=one.seconds)
+            Bar(
+                x=round(x, 3),
+                width=round(width, 3),
+                tone=tone_of(one.state),
+                name=one.state,
+                amount=one.seconds * time_scale,
+            )
         )
     return bars
 

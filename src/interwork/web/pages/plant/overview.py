@@ -12,6 +12,7 @@ from interwork.flows.node import Node
 from interwork.flows.operate import alarms, figures, unusual
 from interwork.flows.operate.inputs import machines
 from interwork.flows.operate.rules import RULES_MAX
+from interwork.flows.operate.unusual import Watched
 from interwork.stream.insight import Figure, Group, Unusual
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.machines import MachineRow, machine_rows
@@ -46,11 +47,24 @@ class Plant:
     rules: dict[str, AlarmRule]
     names: dict[str, str]
     unusual: tuple[tuple[Resource, Signal, Unusual], ...]
+    watched: Watched
+    silent: int
+    """Connected machines that nothing is heard from now."""
 
     @property
     def needs(self) -> int:
         """Count what needs somebody."""
         return sum(len(one.alarms) for one in self.groups) + len(self.unusual)
+
+    @property
+    def known(self) -> float:
+        """Tell the share of the period for which the machines' states are known."""
+        return self.whole.figure("availability").coverage if self.whole else 0.0
+
+    @property
+    def is_simulated(self) -> bool:
+        """Tell whether a machine's clock is not ours."""
+        return any(one.machine.resource.time_scale != 1 for one in self.rows)
 
 
 async def plant_of(node: Node, period: Period) -> Plant:
@@ -82,6 +96,8 @@ async def plant_of(node: Node, period: Period) -> Plant:
         rules={one.id: one for one in await node.store.find(AlarmRule, limit=RULES_MAX)},
         names={one.id: one.name for one in own},
         unusual=tuple(await _unusual(node)),
+        watched=await unusual.watched(node),
+        silent=sum(one.machine.execution == "unavailable" for one in rows),
     )
 
 

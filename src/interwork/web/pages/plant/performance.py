@@ -30,6 +30,8 @@ from interwork.web.period import Period, period_of
 from interwork.web.render import render
 
 SHIFTS_MAX, CHANGES_MAX = 14, 10
+STOPS_FIRST, STOPS_MOST = 10, 200
+"""Stops shown at once, and those behind a summary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ async def show(request: Request) -> Response:
         resource=resource,
         period=period,
         found=found,
-        bars=tuple(timeline(inputs.states, found.span)),
+        bars=tuple(timeline(inputs.states, found.span, time_scale=resource.time_scale)),
         losses=tuple(waterfall(found.losses)),
         stops=await stops.stops(node, resource, period.start_us, period.end_us),
         unusual=tuple(await _unusual(request, resource)),
@@ -88,7 +90,8 @@ async def show(request: Request) -> Response:
         signals=tuple(one for one in inputs.signals if not one.is_text),
     )
     return await render(
-        request, "plant/performance.html", view=view, ranges=RANGES, head=HEAD, reasons=list(REASONS)
+        request, "plant/performance.html", view=view, ranges=RANGES, head=HEAD, reasons=list(REASONS),
+        stops_first=STOPS_FIRST, stops_most=STOPS_MOST,
     )  # fmt: skip
 
 
@@ -145,7 +148,7 @@ def _number(form: dict[str, str], name: str) -> float | None:
     try:
         return float(text)
     except ValueError as fault:
-        raise BadInput(f"{text[:20]!r} is no number.", where=name) from fault
+        raise BadInput(f"{name} is {text[:20]!r}, which is no number.", remedy="Write it as 12.5.") from fault
 
 
 def _whole(form: dict[str, str], name: str) -> int:

@@ -14,6 +14,7 @@ def routes() -> list[Route]:
         Route("/models/{id}", models.show),
         Route("/models/{id}/runs", form_action(models.run), methods=["POST"]),
         Route("/model-runs/{id}", models.show_run),
+        Route("/model-runs/{id}/{what}.csv", models.table),
         Route("/trials", trials.index),
         Route("/trials", form_action(trials.begin), methods=["POST"]),
         Route("/trials/{id}", trials.show),

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from interwork.core.design import Model, ModelRun
-from interwork.core.errors import BadInput
+from interwork.core.errors import BadInput, NotFound
 from interwork.design.models import Axis, Quantity
-from interwork.flows.rnd import modelling, simulating
+from interwork.flows.rnd import modelling, simulating, tables
 from interwork.flows.rnd.simulating import Asked, Step
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.plant.drawing import Dot, Line, level, line, nice_range
@@ -17,6 +17,7 @@ from interwork.web.render import render
 
 LISTED_MAX = 200
 ROWS_MAX = 200
+COURSES_MAX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,16 @@ class Sweep:
     dots: tuple[Dot, ...]
     box: tuple[float, float]
     over: str
+    span: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """One output over time, a line per point."""
+
+    output: str
+    paths: tuple[Line, ...]
+    box: tuple[float, float]
     span: tuple[float, float]
 
 
@@ -103,8 +114,9 @@ async def run(request: Request) -> Response:
     if varied:
         low, high, count = (number_of(form, name) for name in ("low", "high", "count"))
         axes = (Axis(name=varied, low=low, high=high, count=int(min(max(count, 0), 10_000))),)
-    step = Step(model=model.id, inputs=given, step_s=number_of(form, "step_s"), stop_s=number_of(form, "stop_s"))
-    runs = await simulating.simulate(node, Asked(steps=(step,), axes=axes), actor=visitor.id)
+    start, step, stop = (number_of(form, name) for name in ("start_s", "step_s", "stop_s"))
+    asked = Step(model=model.id, inputs=given, start_s=start, step_s=step, stop_s=stop)
+    runs = await simulating.simulate(node, Asked(steps=(asked,), axes=axes), actor=visitor.id)
     return RedirectResponse(f"/model-runs/{runs[-1].id}", status_code=303)
 
 
@@ -114,7 +126,32 @@ async def show_run(request: Request) -> Response:
     node = node_of(request)
     held = await node.store.get(ModelRun, request.path_params["id"])
     rows = list(zip(held.inputs, held.outputs, strict=True))[:ROWS_MAX]
-    return await render(request, "rnd/model_run.html", run=held, rows=rows, sweeps=sweeps(held))
+    drawn = courses(held)
+    return await render(request, "rnd/model_run.html", run=held, rows=rows, sweeps=sweeps(held), courses=drawn)
+
+
+async def table(request: Request) -> Response:
+    """Send a run's points, or its course in time, as CSV."""
+    await require(request, *MAY["read"])
+    held = await node_of(request).store.get(ModelRun, request.path_params["id"])
+    what = request.path_params["what"]
+    if what not in ("points", "course") or (what == "course" and not held.courses):
+        raise NotFound(f"This run has no {what[:20]!r} to send.", remedy="Ask for points.csv.")
+    text = tables.course_csv(held) if what == "course" else tables.points_csv(held)
+    headers = {"Content-Disposition": f'attachment; filename="{held.id}-{what}.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def courses(held: ModelRun) -> tuple[Course, ...]:
+    """Draw every output over time, one line per point that was followed."""
+    if not held.courses:
+        return ()
+    span, drawn = (held.courses[0].times_s[0], held.courses[0].times_s[-1]), []
+    for name in list(held.outputs[0])[:COURSES_MAX]:
+        box = nice_range([value for one in held.courses for value in one.values[name]])
+        paths = tuple(line(one.times_s, one.values[name], span, box) for one in held.courses)
+        drawn.append(Course(output=name, paths=paths, box=box, span=span))
+    return tuple(drawn)
 
 
 def sweeps(held: ModelRun) -> tuple[Sweep, ...]:

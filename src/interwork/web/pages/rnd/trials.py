@@ -4,11 +4,15 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from interwork.core.design import ProcessPlan, Revision
 from interwork.core.errors import BadInput
 from interwork.core.making import Campaign, Goal, Parameter, Run, RunState
 from interwork.design.trials import best
-from interwork.flows.rnd import trialling
-from interwork.web.access import MAY, node_of, require
+from interwork.flows.designing.planning import newest_version
+from interwork.flows.node import Node
+from interwork.flows.rnd import applying, trialling
+from interwork.flows.rnd.applying import candidates
+from interwork.web.access import MAY, Visitor, node_of, require
 from interwork.web.pages.rnd.models import number_of, text_of
 from interwork.web.render import render
 
@@ -20,7 +24,20 @@ async def index(request: Request) -> Response:
     await require(request, *MAY["read"])
     node = node_of(request)
     held = await node.store.find(Campaign, limit=LISTED_MAX, newest=True)
-    return await render(request, "rnd/trials.html", campaigns=held, all=await node.store.count(Campaign))
+    plans = await _plans(node)
+    return await render(request, "rnd/trials.html", campaigns=held, all=await node.store.count(Campaign), plans=plans)
+
+
+async def _plans(node: Node) -> list[tuple[str, str]]:
+    """List the newest versions of the process plans held here, with what a person knows them by."""
+    held = await node.store.find(ProcessPlan, limit=LISTED_MAX, newest=True)
+    before = {one.supersedes for one in held}
+    files = {one.id: one.file_name for one in await node.store.find(Revision, limit=1000)}
+    kept = [one for one in held if one.id not in before]
+    return [
+        (one.id, f"{files.get(one.revision, one.revision)}, {one.quantity} × {one.material}, v{one.version}")
+        for one in kept
+    ]
 
 
 async def begin(request: Request) -> Response:
@@ -66,11 +83,33 @@ async def show(request: Request) -> Response:
     node = node_of(request)
     held = await node.store.get(Campaign, request.path_params["id"])
     made = await node.store.find(Run, state=RunState.COMPLETED, limit=50, newest=True)
-    return await render(request, "rnd/trial.html", campaign=held, best=best(held), runs=made)
+    known = await node.store.peek(ProcessPlan, held.process_plan) if held.process_plan else None
+    plan = await newest_version(node, known.id) if known else None
+    return await render(
+        request,
+        "rnd/trial.html",
+        campaign=held,
+        best=best(held),
+        runs=made,
+        plan=plan,
+        operations=candidates(plan) if plan else (),
+    )
+
+
+async def _apply(node: Node, identifier: str, form: FormData, visitor: Visitor) -> Response:
+    campaign = await node.store.get(Campaign, identifier)
+    said = {one.name: text_of(form, f"on.{one.name}") for one in campaign.parameters}
+    asked = applying.Applied(
+        trial=int(number_of(form, "trial")),
+        operations={name: operation for name, operation in said.items() if operation},
+        why=text_of(form, "why"),
+    )
+    plan = await applying.apply_trial(node, identifier, asked, actor=visitor.id, by=visitor.name)
+    return RedirectResponse(f"/designs/{plan.revision}#{plan.id}", status_code=303)
 
 
 async def act(request: Request) -> Response:
-    """Ask, tell or decide, as the form says."""
+    """Ask, tell, decide or put into the plan, as the form says."""
     form, node, identifier = await request.form(), node_of(request), request.path_params["id"]
     does = text_of(form, "act")
     visitor = await require(request, *MAY["operate" if does == "tell" else "draw"])
@@ -84,6 +123,8 @@ async def act(request: Request) -> Response:
     elif does == "decide":
         number, why = int(number_of(form, "trial")), text_of(form, "why")
         await trialling.decide(node, identifier, number, why, actor=visitor.id, by=visitor.name)
+    elif does == "apply":
+        return await _apply(node, identifier, form, visitor)
     else:
-        raise BadInput(f"{does[:20]!r} is nothing a campaign does.", remedy="Ask, tell or decide.")
+        raise BadInput(f"{does[:20]!r} is nothing a campaign does.", remedy="Ask, tell, decide or apply.")
     return RedirectResponse(f"/trials/{identifier}", status_code=303)

@@ -16,6 +16,7 @@ class LiveValue extends HTMLElement {
     if (this.dataset.quality !== reading.quality) this.dataset.quality = reading.quality;
     if (this.hasAttribute("data-stale") !== stale) this.toggleAttribute("data-stale", stale);
     if (this.hasAttribute("labels")) return this.showState(reading);
+    this.explain(reading.quality === "good" && !stale ? "" : say(stale ? "stale" : reading.quality));
     this.write(this, reading.text || number(reading.value));
     this.cells ??= this.findCells(signal);
     if (this.cells.quality) this.write(this.cells.quality, stale ? say("stale") : say(reading.quality));
@@ -26,6 +27,11 @@ class LiveValue extends HTMLElement {
       this.cells.time.textContent = clock(reading.time);
       this.cells.time.dateTime = new Date(reading.time).toISOString();
     }
+  }
+
+  // Why a value is not as it should be, for whoever rests on it.
+  explain(why) {
+    if (this.title !== why) this.title = why;
   }
 
   showState(reading) {

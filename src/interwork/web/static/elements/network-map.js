@@ -1,5 +1,5 @@
 // <network-map land="…json" library="…geo.js"> around a table: its rows (data-latitude, data-longitude) as a map.
-// Land without borders; every site is a link; lines are memberships and agreements.
+// Land without borders; `closer` = how much nearer than a continent it may be drawn; every site is a link; lines are memberships and agreements.
 import { say } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -38,7 +38,8 @@ class NetworkMap extends HTMLElement {
     tools.className = "tools";
     this.buttons = new Map();
     for (const [name, view] of [["Sites", "sites"], ["Nodes", "nodes"], ["World", "world"]]) {
-      if (view === "nodes" && this.sites.filter((site) => site.node).length < 2) continue;
+      const nodes = this.sites.filter((site) => site.node).length;
+      if (view === "nodes" && (nodes < 2 || nodes === this.sites.length)) continue;
       const button = document.createElement("button");
       button.type = "button";
       button.className = "slim";
@@ -75,7 +76,7 @@ class NetworkMap extends HTMLElement {
     const turned = this.geo.geoEqualEarth().rotate([-middle[0], 0]);
     const room = Math.min(70, this.width / 9);
     turned.fitExtent([[room, room], [this.width - room, height - room]], { type: "MultiPoint", coordinates: shown.map((site) => site.at) });
-    const most = Math.max(1500, 2.1 * this.width); // no closer, so that coasts still tell where it is
+    const most = Math.max(1500, 2.1 * this.width) * Number(this.getAttribute("closer") ?? 1); // no closer, so that coasts still tell where it is
     if (turned.scale() > most) {
       const [x, y] = turned.scale(most).translate([0, 0])(middle);
       turned.translate([this.width / 2 - x, height / 2 - y]);

@@ -16,13 +16,22 @@ function show(start, end, remember) {
   query.set("start", new Date(start * 1000).toISOString());
   query.set("end", new Date(end * 1000).toISOString());
   if (remember) history.pushState({}, "", `${location.pathname}?${query}`);
-  for (const link of document.querySelectorAll("a[download]")) {
-    const address = new URL(link.href);
-    address.searchParams.set("start", query.get("start"));
-    address.searchParams.set("end", query.get("end"));
-    link.href = address;
-  }
   for (const chart of charts) chart.show(start, end);
+  if (remember) follow();
+}
+
+// What else of the page speaks of the period (its name, links, downloads, tables, forms) follows from the server.
+async function follow() {
+  const asked = location.href;
+  const answer = await fetch(asked);
+  if (!answer.ok || location.href !== asked) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll("[data-follows]")) {
+    const fresh = page.querySelector(`[data-follows="${old.dataset.follows}"]`);
+    if (!fresh) continue;
+    if (old.open) fresh.open = true;
+    old.replaceWith(document.adoptNode(fresh));
+  }
 }
 
 addEventListener("popstate", () => location.reload());
@@ -81,7 +90,7 @@ class SignalChart extends HTMLElement {
     this.note.textContent = readings ? `${number(readings)} · ${kind}` : say("No reading in this period.");
     const canvas = this.box.querySelector("canvas");
     canvas?.setAttribute("role", "img");
-    canvas?.setAttribute("aria-label", `${this.querySelector("h3").textContent.trim()}: ${number(mean.at(-1) ?? NaN)}`);
+    canvas?.setAttribute("aria-label", `${this.querySelector("h2").textContent.trim()}: ${number(mean.at(-1) ?? NaN)}`);
   }
 
   options(Plot) {
@@ -120,10 +129,12 @@ class SignalChart extends HTMLElement {
 
   moment(at) {
     const long = this.found.end - this.found.start > 172800;
-    const short = this.found.end - this.found.start < 600;
+    const length = this.found.end - this.found.start;
+    const short = length < 600;
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     if (long) return clock(at * 1000, { month: "short", day: "numeric" });
-    return clock(at * 1000, short ? { ...time, second: "2-digit" } : time);
+    const parts = length < 10 ? { fractionalSecondDigits: length < 1 ? 3 : 1 } : {};
+    return clock(at * 1000, short ? { ...time, second: "2-digit", ...parts } : time);
   }
 
   // Under the pointer: the moment and the value there.
