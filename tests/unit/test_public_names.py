@@ -31,7 +31,7 @@ PUBLIC = {
     "interwork.allocation.shop": "solve_shop",
     "interwork.allocation.supply": "",
     "interwork.allocation.verify": "verify",
-    "interwork.cli": "main parser",
+    "interwork.cli": "HOMES main parser",
     "interwork.cli.designs": "ACTS add run",
     "interwork.cli.keeping": "add",
     "interwork.cli.planning": "add",

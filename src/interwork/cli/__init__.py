@@ -5,40 +5,45 @@ Exit codes: 0 done · 1 an error of ours, said in one line with its remedy · 2 
 """
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 import msgspec
 
 from interwork import __version__
-from interwork.cli import (
-    bench,
-    blueprint,
-    demo,
-    designs,
-    edge,
-    keeping,
-    local,
-    machines,
-    making,
-    planning,
-    plant,
-    remote,
-    rnd,
-    trust,
-    writing,
-)
 from interwork.core.errors import InterworkError
 from interwork.simulate import arguments as simulate
 
+HOMES = {
+    "local": ("init", "serve", "token", "doctor", "export"),
+    "remote": ("join", "publish", "agreement", "thread", "run", "fund", "report"),
+    "machines": ("connect", "machines", "secret"),
+    "writing": ("write", "point"),
+    "trust": ("trust",),
+    "blueprint": ("blueprint",),
+    "edge": ("edge",),
+    "keeping": ("readings", "backup", "restore", "sink", "scale"),
+    "designs": ("design",),
+    "making": ("need", "plan", "make", "cancel", "orders"),
+    "planning": (
+        *("gaps", "invest", "pareto", "replan", "convert", "volume"),
+        *("product", "together", "want", "outcomes"),
+    ),
+    "plant": ("kpi", "stops", "unusual", "alarms", "baseline", "change", "shifts"),
+    "rnd": ("model", "trial", "quality"),
+    "demo": ("demo",),
+    "bench": ("bench",),
+}
+"""Which module adds which verbs, in the order of the help: a call loads the module of its verb alone."""
 _EPILOG = """\
 The shortest way in:  interwork demo        a sample network on this machine makes a part, from design to evidence
 Your own node:        interwork init --data mynode --name "My shop" && interwork serve --data mynode
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of every verb."""
+def parser(verb: str = "") -> argparse.ArgumentParser:
+    """Build the parser of every verb, or of what stands in one module with `verb`."""
     top = argparse.ArgumentParser(
         prog="interwork",
         description="An open industrial internet: one node per organisation, one network, one portal.",
@@ -46,22 +51,21 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"interwork {__version__}")
+    if verb == "--version":
+        return top
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    local.add(verbs)
-    remote.add(verbs)
-    machines.add(verbs)
-    writing.add(verbs)
-    trust.add(verbs)
-    blueprint.add(verbs)
-    edge.add(verbs)
-    keeping.add(verbs)
-    designs.add(verbs)
-    making.add(verbs)
-    planning.add(verbs)
-    plant.add(verbs)
-    rnd.add(verbs)
-    demo.add(verbs)
-    bench.add(verbs)
+    if verb == "simulate":
+        _add_simulate(verbs)
+        return top
+    homes = [home for home, held in HOMES.items() if verb in held]
+    for home in homes or HOMES:
+        importlib.import_module(f"interwork.cli.{home}").add(verbs)
+    if not homes:
+        _add_simulate(verbs)
+    return top
+
+
+def _add_simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     simulated = verbs.add_parser(
         "simulate",
         help="start a SIMULATED machine, broker or operator (for trying things out)",
@@ -69,12 +73,12 @@ def parser() -> argparse.ArgumentParser:
     )
     simulate.add_arguments(simulated)
     simulated.set_defaults(run=simulate.run, json=False)
-    return top
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one verb; every error of ours becomes one line on standard error."""
-    arguments = parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    arguments = parser(words[0] if words else "").parse_args(words)
     try:
         code: int = arguments.run(arguments)
     except InterworkError as fault:
