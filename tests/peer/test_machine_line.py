@@ -103,7 +103,7 @@ async def counts(node, made, server, count):
 
 
 async def test_what_was_forecast_at_admission_is_what_is_then_measured(node):
-    """machines 36: the admission forecast is within 20 % of what is then measured."""
+    """machines 36: the forecast is within 20 % of what is measured, once the meter's ten seconds are all the link's."""
     machine = modbus_machine()
     try:
         async with anyio.create_task_group() as tasks:
@@ -116,7 +116,7 @@ async def test_what_was_forecast_at_admission_is_what_is_then_measured(node):
             async with at_work(ingest.work, node):
                 await reaches(node, made, LinkState.CONNECTED)
                 settled = await eventually(
-                    lambda: state_of(node, made), lambda one: one.counts["device"].samples > 300, within_s=30
+                    lambda: state_of(node, made), lambda one: one.counts["device"].samples > 520, within_s=60
                 )
             tasks.cancel_scope.cancel()
     finally:

@@ -55,10 +55,16 @@ async def test_capacity_is_offered_without_rates_address_or_calendar(shop):
     assert "10.0.0.9" not in str(offered.properties)
 
 
-async def test_capacity_is_for_members_of_the_institute(shop):
+async def test_capacity_is_for_members_of_the_institute_and_the_institute_itself(shop):
     await shop.store.commit(Change("test").put(mill()))
     offered = await publish.publish_capacity(shop)
-    assert rules(await shop.store.get(Policy, offered.policy)) == {"membership": [INSTITUTE]}
+    policy = await shop.store.get(Policy, offered.policy)
+    (either,) = _constraints(policy)
+    assert {one["leftOperand"].rpartition("/")[2]: one["rightOperand"] for one in either["or"]} == {
+        "membership": [INSTITUTE],
+        "participant": INSTITUTE,
+    }
+    assert "quotes are not passed on" in policy.text
 
 
 async def test_without_a_resource_that_can_be_quoted_there_is_no_capacity_to_offer(shop):

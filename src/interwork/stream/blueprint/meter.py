@@ -69,9 +69,10 @@ class Meter:
         """Tell samples and bytes per second over the last seconds."""
         if self._began_us is None:
             return 0.0, 0.0
-        second = now_us // SECOND_US
-        whole = [(count, size) for at, count, size in self._seconds if second - WINDOW_S <= at < second]
-        span = min(WINDOW_S, max(1, second - self._began_us // SECOND_US))
+        second, began = now_us // SECOND_US, self._began_us // SECOND_US
+        since = max(second - WINDOW_S, min(began + 1, second - 1))  # the second it began in is not a whole one
+        whole = [(count, size) for at, count, size in self._seconds if since <= at < second]
+        span = second - since
         return sum(count for count, _ in whole) / span, sum(size for _, size in whole) / span
 
     def _note(self, now_us: int, count: int, size: float) -> None:
