@@ -259,6 +259,32 @@ async def test_entering_again_resumes_too(machine):
     assert [value for _, value, _, _ in rows] == [1.0, 2.0, 3.0, 4.0]
 
 
+async def test_another_connector_goes_on_from_a_place_and_sees_that_the_agent_restarted_meanwhile(machine):
+    """machines 24: the hole lies before all that the new agent says, so that what stands still there is seen again."""
+    first = MTConnectConnector(machine.endpoint, machine.options)
+    async with first, aclosing(first.readings([COUNT])) as batches:
+        await anext(batches)
+        for count in range(40):
+            await anyio.to_thread.run_sync(machine.change, count)
+        await collect(batches, lambda rows: rows[-1][1] == 39.0)
+    await tell(machine, "restart")
+    for count in range(40, 80):
+        await anyio.to_thread.run_sync(machine.change, count)
+    second = MTConnectConnector(machine.endpoint, machine.options)
+    second.go_on(first.place())
+    hole, said = [], []
+    async with second, aclosing(second.readings([COUNT, SYSTEM])) as batches:
+        with anyio.fail_after(15):
+            async for batch in batches:
+                into = hole if BAD_NO_DATA in batch.quality else said
+                into += zip(batch.signal, batch.time_us, strict=True)
+                if {number for number, _ in said} == {1, 2}:
+                    break
+    assert second.counters["gaps"] == 1
+    assert {number for number, _ in hole} == {1, 2}
+    assert max(time for _, time in hole) < min(time for _, time in said)
+
+
 @pytest.mark.parametrize("how", ["silence", "freeze"])
 async def test_silence_of_two_heartbeats_is_a_lost_link(machine, how):
     """machines 26: silence of more than two heartbeats is a lost link."""

@@ -77,6 +77,8 @@ class MTConnectConnector:
         self._is_unsaid = False
         """True until it is said that reading goes on where it stopped."""
         self._numbers: dict[str, list[int]] = {}
+        self._known: set[str] = set()
+        """Data items the agent's newest state has."""
         self._decoder = Decoder()
         self._idle = 0
         self.counters = self._decoder.counters
@@ -149,7 +151,7 @@ class MTConnectConnector:
                 except _Gap:
                     seen, at = [], None
                     yield self._hole()
-                if self._at is None and at is not None and (unknown := self._untold(seen)):
+                if self._at is None and at is not None and (unknown := self._untold()):
                     yield unknown
                 for batch in self._decoder.batches(seen, to_us(now()), FLUSH_READINGS):
                     self._is_unsaid = False
@@ -181,10 +183,19 @@ class MTConnectConnector:
         self._assets.ask(numbers)
 
     async def _prime(self, at: Header) -> None:
-        """Take in which conditions were active and what sets held at a place, without telling it again."""
-        held = await self._state_at(at.next_sequence - 1) if at.next_sequence > 1 else None
-        for _ in self._decoder.batches(held or [], to_us(now()), FLUSH_READINGS):
-            pass
+        """Take in which conditions were active and what sets held at a place, without telling it again.
+
+        An agent that restarted meanwhile has another state there: a hole, which reading on finds.
+        """
+        if at.next_sequence == 1:
+            return
+        document = self._parse(await self._agent.document("current", {"at": str(at.next_sequence - 1)}))
+        if document.errors():
+            return
+        header, held = self._streams(document)
+        if header.instance == at.instance:
+            for _ in self._decoder.batches(held, to_us(now()), FLUSH_READINGS):
+                pass
 
     async def _step(self) -> tuple[list[Seen], Header | None]:
         """Fetch what comes next, opening what must be opened for it."""
@@ -231,6 +242,7 @@ class MTConnectConnector:
         if not self._items:
             await self._probe()
         header, seen = self._checked(await self._agent.document("current"), None)
+        self._known = {one[1] for one in seen}
         before, self._before = self._before, None
         if before is None:
             return seen, header
@@ -338,10 +350,10 @@ class MTConnectConnector:
                 builder.add(number, began_us, None, BAD_NO_DATA)
         return builder.take()
 
-    def _untold(self, seen: Sequence[Seen]) -> Batch | None:
+    def _untold(self) -> Batch | None:
         """Say of the points that the device model or the agent's current state does not have that nothing is known."""
         builder = BatchBuilder()
-        told = {one[1] for one in seen} | self._assets.addresses()
+        told = self._known | self._assets.addresses()
         for address in self._numbers.keys() - told:
             for number in self._numbers[address]:
                 builder.add(number, to_us(now()), None, BAD_NO_DATA if address in self._items else BAD_UNKNOWN)
