@@ -8,7 +8,7 @@ import pytest
 from flows_world import START, evidence_of, inspection_of, order_of
 from msgspec.structs import replace
 
-from interwork.core.design import EdgeKind, Geometry, Revision, ThreadEdge
+from interwork.core.design import EdgeKind, Geometry, Operation, ProcessPlan, Requirement, Revision, ThreadEdge
 from interwork.core.errors import BadInput, WrongState
 from interwork.core.making import GaugeStudy, NonconformanceState
 from interwork.design import quality as craft
@@ -149,6 +149,33 @@ async def test_as_made_stands_beside_as_designed_and_a_first_article_accounts_fo
     assert (line.verdict, line.nonconformance, len(line.results)) == ("does not conform", ncr.id, 6)
     assert line.requirement.endswith("-0.75 to 0.75 mm")
     assert [one.number for one in article.form3] == list(range(1, len(article.form3) + 1))
+
+
+def test_form_2_says_what_an_operation_needs_as_a_form_does(clock):
+    needs = (
+        Requirement(name="envelope_mm", value=(124.0, 84.0, 29.0)),
+        Requirement(name="mass_kg", value=0.81563),
+        Requirement(name="material", value="al-6061"),
+    )
+    mill = Operation(id="op-1", name="Mill", process="milling-3-axis", requirements=needs)
+    plan = ProcessPlan(
+        id="process-1",
+        revision="rev-1",
+        process_class="milled",
+        reasons=(),
+        material="al-6061",
+        quantity=1,
+        stock_mm=(124.0, 84.0, 29.0),
+        part_mass_kg=0.5,
+        stock_mass_kg=0.8,
+        operations=(mill,),
+        created_at=START,
+    )
+    made = craft.first_article(revision(clock, ()), plan, (), (), organisation="Lab", by="Ada", at=START)
+    assert [line.specification for line in made.form2] == [
+        "stock 124 × 84 × 29 mm",
+        "envelope 124 × 84 × 29 mm, mass 0.81563 kg, material al-6061",
+    ]
 
 
 async def test_what_others_measured_on_the_parts_they_delivered_comes_in_with_their_evidence(shop, clock):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from interwork.core.design import ProcessPlan, Revision
+from interwork.core.design import ProcessPlan, Requirement, Revision
 from interwork.core.making import MeasuredSeries, Nonconformance
 from interwork.design.quality.series import limits_of
 
@@ -109,11 +109,22 @@ def _products(plan: ProcessPlan | None) -> list[Product]:
         Product(
             kind="process",
             name=one.name,
-            specification=", ".join(f"{need.name} {need.value}" for need in one.requirements) or one.process,
+            specification=", ".join(_specified(need) for need in one.requirements) or one.process,
             source=one.id,
         )
         for one in plan.operations
     ]
+
+
+def _specified(need: Requirement) -> str:
+    """Write a requirement as a form has it: `envelope 124 × 84 × 29 mm`."""
+    name, _, unit = need.name.rpartition("_") if need.name.endswith(("_mm", "_kg")) else (need.name, "", "")
+    value = need.value
+    if isinstance(value, tuple):
+        value = " × ".join(f"{side:.5g}" for side in value)
+    elif isinstance(value, float):
+        value = f"{value:.5g}"
+    return f"{name} {value} {unit}".rstrip()
 
 
 def _lines(
