@@ -4,6 +4,7 @@ import { say } from "./words.js";
 
 const QUALITIES = ["good", "uncertain", "bad", "none"];
 const SILENT_MS = 12000; // the server beats every second; this much silence is a lost connection
+const QUIET_MS = 15000; // a page none of whose signals came for so long shows stale values
 const PERIODS = 3; // a signal that came regularly and missed so many periods is stale
 const REGULAR = 5; // so many like intervals make a signal regular
 
@@ -110,9 +111,11 @@ class Feed extends EventTarget {
 
   take(now, times, values, qualities) {
     this.heard = performance.now();
+    let newest = 0;
     for (let index = 0; index < this.order.length; index += 1) {
       const number = this.order[index];
       const time = times[index] ?? NaN;
+      if (time > newest) newest = time;
       const known = this.latest.get(number);
       const value = values[index] ?? NaN;
       const quality = QUALITIES[qualities[index]];
@@ -123,6 +126,11 @@ class Feed extends EventTarget {
         known.late = true;
         this.touch(number);
       }
+    }
+    const stale = newest > 0 && now - newest > QUIET_MS;
+    if (stale !== this.stale) {
+      this.stale = stale;
+      for (const number of this.order) this.touch(number);
     }
   }
 
@@ -157,7 +165,7 @@ class Feed extends EventTarget {
       if (!element.visible) continue;
       this.dirty.delete(element);
       const reading = this.latest.get(element.watched);
-      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: reading.late });
+      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: this.stale || reading.late });
     }
   }
 
