@@ -124,8 +124,8 @@ def compared(batches: Callable[[], Iterator[Batch]], events: Sequence[bytes]) ->
     """Measure both, warmed; return their readings per second and how many both kept."""
     ours(batches)
     peer(events[:1000])
-    rate, kept, figures = max((ours(batches) for _ in range(5)), key=lambda one: one[0])
-    theirs, same, wanted = max((peer(events) for _ in range(3)), key=lambda one: one[0])
+    rate, kept, figures = max((ours(batches) for _ in range(10)), key=lambda one: one[0])
+    theirs, same, wanted = max((peer(events) for _ in range(10)), key=lambda one: one[0])
     is_same = figures.keys() == wanted.keys() and all(
         np.allclose(cell, wanted[key], rtol=1e-12) for key, cell in figures.items()
     )

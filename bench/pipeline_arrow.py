@@ -13,9 +13,11 @@ from interwork.stream import batch_of, columns_of, decode_batch, encode_batch
 def from_arrow(bodies: list[bytes]) -> Iterator[Batch]:
     """Decode batches of Arrow, and convert the unit."""
     for body in bodies:
-        columns = columns_of(decode_batch(body))
-        value = (columns.value - 32.0) * (5.0 / 9.0)
-        yield batch_of(columns.signal, columns.time_us, value, columns.quality)
+        batch = decode_batch(body)
+        value = columns_of(batch).value
+        value -= 32.0
+        value *= 5.0 / 9.0
+        yield batch
 
 
 def in_fahrenheit(batch: Batch) -> Batch:

@@ -69,7 +69,19 @@ def rows_of(batch):
     return list(zip(batch.signal, batch.time_us, values, batch.quality, texts, strict=True))
 
 
-@given(st.lists(reading, max_size=80), st.lists(st.integers(0, 100), max_size=6), st.sampled_from([1, 3, 48]))
+@st.composite
+def scans(draw):
+    """Readings as a device brings them that reads the same points in the same order, again and again."""
+    order = draw(st.permutations(range(7)))[: draw(st.integers(1, 7))]
+    cells = draw(st.lists(st.tuples(numbers, reading.map(lambda one: one[3])), max_size=60))
+    return [(order[at % len(order)], 500_000 * (at // len(order)), *cell) for at, cell in enumerate(cells)]
+
+
+@given(
+    st.one_of(st.lists(reading, max_size=80), scans()),
+    st.lists(st.integers(0, 100), max_size=6),
+    st.sampled_from([1, 3, 48]),
+)
 @settings(max_examples=300, deadline=None)
 def test_shaping_keeps_what_a_loop_over_single_readings_keeps_in_any_batches(readings, cuts, wide):
     reference, made, expected = Reference(), [], []

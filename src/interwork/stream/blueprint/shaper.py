@@ -29,8 +29,9 @@ WIDE = 48
 
 LEAST = 5e-324
 """The smallest move there is."""
-State = tuple[npt.NDArray[np.float64], Ints, npt.NDArray[np.uint32]]
-"""Values, times and qualities."""
+
+NEVER = np.iinfo(np.int64).min
+"""The time of a reading there has not been: whatever comes is further from it than any length."""
 
 
 class Shaper:
@@ -70,10 +71,9 @@ class Shaper:
         self._reserve(int(columns.signal.max()))
         given, columns = columns, columns._replace(quality=_flagged(columns))
         is_kept: Flags = np.zeros(rows, np.bool_)
-        everything: Ints = np.arange(rows)
-        self._scratch[columns.signal] = everything
-        if not columns.text and bool(np.all(self._scratch[columns.signal] == everything)):
-            self._slice(columns, everything, is_kept)
+        if width := 0 if columns.text else self._period(columns.signal):
+            frames = (slice(first, first + width) for first in range(0, rows, width))
+            self._slices(columns, columns.signal[:width], frames, is_kept)
         else:
             self._groups(columns, is_kept)
         if columns.quality is given.quality and bool(is_kept.all()):
@@ -116,64 +116,54 @@ class Shaper:
         here = np.flatnonzero(is_plain)
         here = here[np.argsort(-counts[here], kind="stable")]
         depth = np.zeros(len(starts), np.int64)
-        depth[here] = self._slices(columns, order, (starts[here], counts[here]), is_kept)
+        if len(here) >= WIDE:
+            deeps = np.arange(int(counts[here[WIDE - 1]]))
+            widths = np.searchsorted(-counts[here], -deeps).tolist()
+            slices = [order[starts[here[:width]] + deep] for deep, width in enumerate(widths)]
+            self._slices(columns, columns.signal[slices[0]], slices, is_kept)
+            depth[here] = np.minimum(counts[here], len(slices))
         for group in np.flatnonzero(counts > depth).tolist():
             first = int(starts[group])
             self._one_by_one(columns, order[first + int(depth[group]) : first + int(counts[group])].tolist(), is_kept)
 
-    def _slices(self, columns: Columns, order: Ints, groups: tuple[Ints, Ints], is_kept: Flags) -> Ints:
-        """Decide on groups of one signal each, the longest first, a row of each at a time; tell how many of each.
+    def _period(self, signal: npt.NDArray[np.int32]) -> int:
+        """Tell after how many rows the same signals come again in the same order, as a scan brings them; 0: not so."""
+        is_again: Flags = signal[1:] == signal[0]
+        first = int(is_again.argmax()) if len(is_again) else 0
+        width = first + 1 if len(is_again) and is_again[first] else len(signal)
+        if width < min(WIDE, len(signal)) or not (signal[width:] == signal[:-width]).all():
+            return 0
+        places: Ints = np.arange(width)
+        self._scratch[signal[:width]] = places
+        return width if (self._scratch[signal[:width]] == places).all() else 0
 
-        The state of the groups lies side by side meanwhile, so a slice is the first part of it.
+    @np.errstate(invalid="ignore", over="ignore")
+    def _slices(
+        self, columns: Columns, signal: npt.NDArray[np.int32], slices: Iterable[Ints | slice], is_kept: Flags
+    ) -> None:
+        """Decide on slices, each with rows of the first so many of `signal`, in their order.
+
+        The state of the signals lies side by side meanwhile, so what a slice needs of it is its first part.
         """
-        (starts, counts), depth = groups, 0
-        fewer = -counts
-        signal = columns.signal[order[starts]]
-        held = (self._value[signal], self._time[signal], self._quality[signal])
-        band, must = self._bands(signal), self._is_text[signal] | ~self._is_seen[signal]
-        while (width := int(fewer.searchsorted(-depth))) >= WIDE:
-            rows = order[starts[:width] + depth]
-            new: State = (columns.value[rows], columns.time_us[rows], columns.quality[rows])
-            changed = self._changed(new, (held[0][:width], held[1][:width], held[2][:width]), band[:width])
-            if not depth:
-                changed |= must
+        value, time_us, quality = self._value[signal], self._time[signal], self._quality[signal]
+        time_us[self._is_text[signal] | ~self._is_seen[signal]] = NEVER
+        band = np.maximum(self._band[signal] * self.factor, LEAST)  # with a deadband of 0, what moves at all
+        is_plain = _are_plain(columns.value, columns.quality) and _are_plain(value, quality)
+        for rows in slices:
+            new, new_us = columns.value[rows], columns.time_us[rows]
+            width = len(new)
+            last, last_us = value[:width], time_us[:width]
+            changed: Flags = np.abs(new - last) >= band[:width]
+            changed |= (new_us - last_us).view(np.uint64) >= self._longest_us  # before 0 is beyond every length
+            if not is_plain:
+                changed |= np.isnan(new) != np.isnan(last)
+                changed |= columns.quality[rows] != quality[:width]
+                quality[:width] = columns.quality[rows]  # what differs is kept, so what is not kept is the same
             kept = changed.nonzero()[0]  # by index: a mask this irregular costs the processor more
-            held[0][kept], held[1][kept], held[2][kept] = new[0][kept], new[1][kept], new[2][kept]
+            last[kept], last_us[kept] = new[kept], new_us[kept]
             is_kept[rows] = changed
-            depth += 1
-        if depth:
-            self._value[signal], self._time[signal], self._quality[signal] = held
-            self._is_seen[signal], self._is_text[signal] = True, False
-        return np.minimum(counts, depth)
-
-    def _slice(self, columns: Columns, rows: Ints, is_kept: Flags) -> None:
-        """Decide on rows of different signals at once."""
-        signal = columns.signal[rows]
-        new = (columns.value[rows], columns.time_us[rows], columns.quality[rows])
-        held = (self._value[signal], self._time[signal], self._quality[signal])
-        changed = self._changed(new, held, self._bands(signal))
-        changed |= self._is_text[signal] | ~self._is_seen[signal]
-        kept = signal[changed]
-        self._value[kept], self._time[kept], self._quality[kept] = (column[changed] for column in new)
-        self._is_seen[kept] = True
-        self._is_text[kept] = False
-        is_kept[rows[changed]] = True
-
-    def _bands(self, signal: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """Tell how far signals have to move: with a deadband of 0, at all."""
-        return np.maximum(self._band[signal] * self.factor, LEAST)
-
-    def _changed(self, new: State, held: State, band: npt.NDArray[np.float64]) -> Flags:
-        """Tell what differs enough from what was kept last."""
-        (value, time_us, quality), (last, last_us, last_quality) = new, held
-        with np.errstate(invalid="ignore", over="ignore"):
-            moved = np.abs(value - last)
-        changed: Flags = moved >= band
-        if np.isnan(moved).any():
-            changed |= np.isnan(value) != np.isnan(last)
-        changed |= quality != last_quality
-        changed |= (time_us - last_us).view(np.uint64) >= self._longest_us  # before 0 is beyond every length
-        return changed
+        self._value[signal], self._time[signal], self._quality[signal] = value, time_us, quality
+        self._is_seen[signal], self._is_text[signal] = True, False
 
     def _one_by_one(self, columns: Columns, rows: list[int], is_kept: Flags) -> None:
         """Decide on rows of one signal, in order."""
@@ -216,6 +206,11 @@ class Shaper:
         for name in ("_band", "_value", "_time", "_quality", "_is_seen", "_is_text", "_scratch"):
             column: npt.NDArray[np.generic] = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(more, column.dtype)]))
+
+
+def _are_plain(value: npt.NDArray[np.float64], quality: npt.NDArray[np.uint32]) -> bool:
+    """Tell whether all are numbers of the quality 0, Good: then neither has to be compared."""
+    return not quality.any() and not np.isnan(value).any()
 
 
 def _flagged(columns: Columns) -> npt.NDArray[np.uint32]:
