@@ -17,8 +17,8 @@ def known(*names: str) -> list[tuple[Problem, float]]:
     files = [SHARED / name for name in names]
     if not all(each.is_file() for each in files):
         return []
-    best = read_best(str(SHARED / "SOURCES.md"), [each.stem for each in files])
-    return [(read(each), best[each.stem]) for each in files]
+    best = read_best(str(SHARED / "SOURCES.md"))
+    return [(read(each), value) for each in files if (value := best.of(each, each.stem, 0)) is not None]
 
 
 def candidates(needs: int, resources: int, each: int, seed: int) -> Arcs:

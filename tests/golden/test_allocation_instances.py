@@ -37,7 +37,7 @@ def test_every_shop_and_project_is_read_and_planned_by_a_rule_at_once(path):
 def test_an_instance_comes_near_its_best_known_value_in_two_seconds(name, gap):
     """allocation 31: the gap to the best known is small, and the bound is not above it."""
     path = FILES / name
-    best = read_best(str(FILES / "SOURCES.md"), [path.stem])[path.stem]
+    best = read_best(str(FILES / "SOURCES.md")).of(path, path.stem, 0)
     problem = read(path)
     plan = solve(problem, Limits(seconds=2.0))
     assert verify(problem, plan) == []

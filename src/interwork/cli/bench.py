@@ -6,15 +6,16 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from interwork.allocation import Limits, read, solve, verify
+from interwork.allocation import Limits, solve, verify
 from interwork.allocation.engine import Interrupt, Step, Watch
-from interwork.allocation.problem import Problem, Size, Solution, generate, write
-from interwork.allocation.problem.best import read_best
-from interwork.allocation.problem.reading import name_of
+from interwork.allocation.problem import Kind, Problem, Size, Solution, generate, write
+from interwork.allocation.problem.assignment import is_maximum, maximised
+from interwork.allocation.problem.best import Best, read_best
+from interwork.allocation.problem.reading import name_of, read_all
 from interwork.core.errors import BadInput, InterworkError
 
 FORMATS = """\
@@ -22,12 +23,18 @@ formats, recognised by content, also compressed by gzip:
   flexible job shop text (Brandimarte, Hurink, ...), also with arcs and times between machines
   plain job shop text (machine and duration one after another)
   PSPLIB .sm and .mm, Patterson .rcp, MPLIB multi-project text
-  generalised assignment text (minimum cost)
+  job shop text with setups below the jobs: a square for each machine, between operations or between jobs
+  generalised assignment text, also OR-Library's files of several problems (--sense tells least cost or most value)
   JSON of the model, as --generate writes it
 
-Each line says instance, kind, objective, bound (a proved lower bound), gap_to_best ((objective - best) / best),
-seconds, status (optimal only with proof) and checked: what the independent referee says of the plan. A file that cannot
-be read has a line with error and remedy; the others are solved, and the exit code is 1.
+Each line says instance, kind, objective, bound (proved: no plan can be better), gap_to_best ((objective - best) / best,
+turned round where the most is asked for), seconds, status (optimal only with proof) and checked: what the independent
+referee says of the plan. A file of several problems has a line for each, and each gets the seconds. A best value that
+the bound proves to be of another problem is told in a note. A file that cannot be read has a line with error and
+remedy; the others are solved, and the exit code is 1.
+
+A table for --best has lines `instance value`, or columns with a head. Sets share names, so a name with a folder, as
+hurink-edata/la01, counts for a file in such a folder alone.
 A first Ctrl-C ends the search with the best plan so far, a second one ends the program.
 """
 Row = dict[str, Any]
@@ -47,6 +54,12 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     subject.add_argument("files", type=Path, nargs="*", metavar="FILE", help="benchmark files")
     subject.add_argument("--seconds", type=float, default=30.0, help="for each file, reading included (%(default)s)")
     subject.add_argument("--best", metavar="V|FILE", help="best-known value(s), with commas, or a table of them")
+    subject.add_argument(
+        "--sense",
+        choices=("auto", "min", "max"),
+        default="auto",
+        help="of assignments: least cost, most value, or most for OR-Library's gap1 to gap12 alone (%(default)s)",
+    )
     subject.add_argument("--seed", type=int, default=1, help="of every random choice (%(default)s)")
     subject.add_argument(
         "--effort",
@@ -74,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.seconds} s with seed {arguments.seed} and effort {arguments.effort} is no search.",
             remedy="Give 0.1 to 86400 s, a seed from 0 and an effort from 0.",
         )
-    best = read_best(arguments.best, [name_of(each) for each in arguments.files]) if arguments.best else {}
+    best = read_best(arguments.best) if arguments.best else Best()
+    if len(best.values) > 1:
+        _refuse_misfit(len(best.values), arguments.files)
     limits = Limits(seconds=arguments.seconds, seed=arguments.seed, effort=arguments.effort)
     interrupt = Interrupt()
 
@@ -90,8 +105,20 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, previous)
 
 
-def _run_all(arguments: argparse.Namespace, limits: Limits, best: dict[str, float], interrupt: Interrupt) -> int:
-    failed = 0
+def _refuse_misfit(values: int, files: list[Path]) -> None:
+    """Refuse as many best values as there are no problems; a file that cannot be read has one line too."""
+    problems = 0
+    for path in files:
+        try:
+            problems += len(read_all(path))
+        except InterworkError:
+            problems += 1
+    if values != problems:
+        raise BadInput(f"{values} best values for {problems} problems.", remedy="Give one, one each, or a table.")
+
+
+def _run_all(arguments: argparse.Namespace, limits: Limits, best: Best, interrupt: Interrupt) -> int:
+    failed = position = 0
     if not arguments.json:
         print(_line(None))
     for path in arguments.files:
@@ -99,17 +126,36 @@ def _run_all(arguments: argparse.Namespace, limits: Limits, best: dict[str, floa
             failed += 1
             print(f"interwork: {path} was not begun", file=sys.stderr)
             continue
-        watch = Watch(_teller(name_of(path), as_json=arguments.json)) if arguments.progress else None
-        row = measure(path, limits, best.get(name_of(path)), interrupt, watch)
-        failed += row["checked"] != "ok"
-        print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row), flush=True)
+        for row in measure(
+            path, arguments.sense, limits, interrupt, is_told=arguments.progress, as_json=arguments.json
+        ):
+            _compare(row, path, best, position)
+            position += 1
+            failed += row["checked"] != "ok"
+            print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row), flush=True)
     return min(1, failed)
 
 
-def _teller(name: str, *, as_json: bool) -> Callable[[Step], None]:
+def _compare(row: Row, path: Path, best: Best, position: int) -> None:
+    """Hold a row against the best-known value; what the bound proves impossible is none of this problem."""
+    value = best.of(path, row["instance"], position)
+    row["best"] = value
+    if value is None:
+        other = best.elsewhere(row["instance"])
+        row |= {"note": f"The table has {other}, which is in another folder."} if other else {}
+    elif row["objective"] is not None:
+        sign = -1 if row["sense"] == "max" else 1
+        if sign * value < sign * row["bound"] - 1e-6 * max(1.0, abs(value)):
+            row["note"] = f"No plan of this problem comes to {value:.10g}: that best value is of another one."
+        row["gap_to_best"] = round(sign * (row["objective"] - value) / max(1e-9, abs(value)), 6) + 0.0
+
+
+def _teller(problem: Problem, *, as_json: bool) -> Callable[[Step], None]:
+    name, sign = problem.name, -1 if problem.is_maximum else 1
+
     def tell(step: Step) -> None:
-        objective = round(step.objective, 4) if math.isfinite(step.objective) else None
-        bound = round(step.bound, 4) if math.isfinite(step.bound) else None
+        objective = round(sign * step.objective, 4) if math.isfinite(step.objective) else None
+        bound = round(sign * step.bound, 4) if math.isfinite(step.bound) else None
         if as_json:
             row = {"instance": name, "seconds": step.seconds, "objective": objective, "bound": bound}
             line = json.dumps(row | {"solver": step.solver})
@@ -121,43 +167,68 @@ def _teller(name: str, *, as_json: bool) -> Callable[[Step], None]:
     return tell
 
 
-def measure(path: Path, limits: Limits, best: float | None, interrupt: Interrupt, watch: Watch | None = None) -> Row:
-    """Read, solve and check one file; what is wrong with it is said in its row."""
+def measure(
+    path: Path, sense: str, limits: Limits, interrupt: Interrupt, *, is_told: bool = False, as_json: bool = False
+) -> Iterator[Row]:
+    """Read, solve and check the problems of one file; what is wrong with it is said in its row."""
     began = time.monotonic()
     try:
-        problem = read(path)
-        solution = solve(problem, limits, interrupt=interrupt, began=began, watch=watch)
+        problems = [_in_sense(each, sense, path) for each in read_all(path)]
     except InterworkError as fault:
-        nothing = dict.fromkeys(("kind", "objective", "bound", "gap_to_best", "gap", "solver"))
-        row = {"instance": name_of(path), "error": fault.message, "remedy": fault.remedy, "best": best}
-        return row | nothing | {"status": "not read", "checked": "not read", "seconds": _since(began)}
-    seconds = _since(began)
-    return _told(name_of(path), problem, solution, best) | {"seconds": seconds}
+        yield _not_read(path, fault, began)
+        return
+    for problem in problems:
+        watch = Watch(_teller(problem, as_json=as_json)) if is_told else None
+        try:
+            solution = solve(problem, limits, interrupt=interrupt, began=began, watch=watch)
+        except InterworkError as fault:
+            yield _not_read(path, fault, began)
+        else:
+            seconds = _since(began)
+            yield _told(path, problem, solution) | {"seconds": seconds}
+        began = time.monotonic()
+
+
+def _in_sense(problem: Problem, sense: str, path: Path) -> Problem:
+    """Ask for the least or the most, as told; an assignment of OR-Library's gap1 to gap12 for the most."""
+    if problem.kind is not Kind.ASSIGNMENT or problem.is_maximum:
+        if sense == "max" and not problem.is_maximum:
+            raise BadInput(
+                f"{path} is a {problem.kind.value}, of which the least is asked for.", remedy="Leave --sense."
+            )
+        return problem
+    return maximised(problem) if sense == "max" or (sense == "auto" and is_maximum(name_of(path))) else problem
+
+
+def _not_read(path: Path, fault: InterworkError, began: float) -> Row:
+    nothing = dict.fromkeys(("kind", "sense", "objective", "bound", "best", "gap_to_best", "gap", "solver"))
+    row = {"instance": name_of(path), "file": str(path), "error": fault.message, "remedy": fault.remedy}
+    return row | nothing | {"status": "not read", "checked": "not read", "seconds": _since(began)}
 
 
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _told(name: str, problem: Problem, solution: Solution, best: float | None) -> Row:
+def _told(path: Path, problem: Problem, solution: Solution) -> Row:
     faults = verify(problem, solution)
     is_solved = solution.is_solved
-    is_compared = is_solved and best is not None
-    checked = ("ok" if not faults else f"{len(faults)} faults: {faults[0]}") if is_solved else "no plan"
-    gap = round((solution.objective - (best or 0.0)) / max(1e-9, abs(best or 0.0)), 6) if is_compared else None
+    sign = -1 if problem.is_maximum else 1
     return {
-        "instance": name,
+        "instance": problem.name,
+        "file": str(path),
         "kind": problem.kind.value,
+        "sense": "max" if problem.is_maximum else "min",
         "activities": len(problem.activities),
-        "objective": round(solution.objective, 4) if is_solved else None,
-        "bound": round(solution.bound, 4),
-        "best": best,
-        "gap_to_best": gap,
+        "objective": round(sign * solution.objective, 4) if is_solved else None,
+        "bound": round(sign * solution.bound, 4) if math.isfinite(solution.bound) else None,
+        "best": None,
+        "gap_to_best": None,
         "gap": round(solution.gap, 6) if is_solved else None,
         "status": solution.status.value,
         "solver": solution.solver,
         "seed": solution.seed,
-        "checked": checked,
+        "checked": ("ok" if not faults else f"{len(faults)} faults: {faults[0]}") if is_solved else "no plan",
     }
 
 
@@ -170,8 +241,12 @@ def _line(row: Row | None) -> str:
         return f"{row['instance']:<22} {row['error']} {row['remedy']}"
     gap = "-" if row["gap_to_best"] is None else f"{100 * row['gap_to_best']:.2f} %"
     objective = "-" if row["objective"] is None else f"{row['objective']:.10g}"
-    figures = f"{objective:>14} {row['bound']:>14.10g} {gap:>11} {row['seconds']:>8.2f}"
-    return f"{row['instance']:<22} {figures}  {row['status']:<9} {row['checked']}  ({row['kind']}, {row['solver']})"
+    bound = "-" if row["bound"] is None else f"{row['bound']:.10g}"
+    figures = f"{objective:>14} {bound:>14} {gap:>11} {row['seconds']:>8.2f}"
+    said = f"{row['kind']}{', most' if row['sense'] == 'max' else ''}, {row['solver']}"
+    return (
+        f"{row['instance']:<22} {figures}  {row['status']:<9} {row['checked']}  ({said}) {row.get('note', '')}".rstrip()
+    )
 
 
 def _generate(asked: str, output: Path | None) -> int:

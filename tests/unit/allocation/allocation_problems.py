@@ -17,6 +17,8 @@ from interwork.allocation.problem import (
 
 FJSP = "2 2\n2 2 1 3 2 5 1 2 4\n1 1 1 6\n"
 FJSP_FROM_0 = "2 2\n2 2 0 3 1 5 1 1 4\n1 1 0 6\n"
+GRID = "2\n2\n2 1\n3 5\n0 4\n6 -1\n"
+SETUPS = FJSP + "\n" + "0 3 1000000\n2 0 4\n5 1 0\n" * 2
 ARCS = "3\t2\t2\n0\t1\tJ1\n1\t2\tJ1\n1\t0\t4\n2\t0\t5\t1\t3\n1\t0\t2\n0\t7\n7\t0\n"
 PATTERSON = "4 1\n2\n0 0 2 2 3\n3 1 1 4\n2 2 1 4\n0 0 0\n"
 MPLIB = "2\n1\n3\n\n3 0\n1\n0 0 1 1:2\n4 2 1 1:3\n0 0 0\n\n3 5\n1\n0 0 1 2:2\n4 2 1 2:3\n0 0 0\n"
@@ -53,6 +55,8 @@ RESOURCEAVAILABILITIES:
 ALL = {
     "fjsp": (FJSP, Kind.SHOP),
     "from 0": (FJSP_FROM_0, Kind.SHOP),
+    "grid": (GRID, Kind.SHOP),
+    "setups": (SETUPS, Kind.SHOP),
     "arcs": (ARCS, Kind.SHOP),
     "patterson": (PATTERSON, Kind.PROJECT),
     "mplib": (MPLIB, Kind.PROJECT),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from allocation_samples import (
@@ -25,10 +26,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from interwork.allocation import allocate, check
+from interwork.allocation.parts.quoting import free_windows
 from interwork.core.design import Requirement
 from interwork.core.errors import BadInput, LimitReached, NoPlan
 from interwork.core.organisation import Place
-from interwork.core.planning import Weights
+from interwork.core.planning import Weights, Window
 
 SLOW = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -306,6 +308,47 @@ def test_a_due_date_at_either_end_of_time_still_has_a_plan_or_a_reason(due):
     assert check(solve(*network), *network) == []
     with pytest.raises(NoPlan):
         solve(make_need(due=due, quantity=100_000), make_plan(1), [make_quote()])
+
+
+@pytest.mark.parametrize("budget", [float("nan"), float("inf"), float("-inf")])
+def test_a_budget_that_is_no_number_is_refused(budget):
+    with pytest.raises(BadInput, match="The budget of Bracket reads"):
+        allocate(make_need(budget_eur=budget), make_plan(), [make_quote()], weights=Weights(), now=NOW)
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(5)))
+def test_of_equal_offers_the_same_is_taken_whoever_answers_first(order):
+    """allocation 18: the order in which quotes come over the network decides nothing but the baseline of the first."""
+    quotes = [make_quote(make_mode(each, 0), make_mode(each, 1), provider=each) for each in "abcde"]
+    mixed = [quotes[number] for number in order]
+    plan, same = (
+        allocate(make_need(), make_plan(2), each, weights=Weights(), now=NOW, seconds=1.0) for each in (quotes, mixed)
+    )
+    assert same.assignments == plan.assignments
+    first = next(each for each in same.alternatives if each.name == "first-capable")
+    assert {each.provider for each in first.assignments} == {mixed[0].provider}
+
+
+@pytest.mark.parametrize(("month", "day", "hours"), [(3, 28, 2), (10, 31, 4)])
+def test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(month, day, hours):
+    """allocation 2: from 1 to 4 o'clock are two hours in March and four in October, whatever the clock says."""
+    start, end = (datetime(2027, month, day, hour, tzinfo=ZoneInfo("Europe/Berlin")) for hour in (1, 4))
+    evening = start - timedelta(hours=6)
+    need = make_need(quantity=1, due=end + DAY, created_at=evening)
+
+    def plan(minutes):
+        mode = make_mode("a", 0, setup_s=0, unit_s=60 * minutes, windows=(Window(start=start, end=end),))
+        quote = make_quote(mode, valid_until=end + DAY)
+        return allocate(need, make_plan(), [quote], weights=Weights(), now=evening)
+
+    (placed,) = plan(60 * hours).assignments
+    assert placed.end.timestamp() - placed.start.timestamp() == 3600 * hours
+    with pytest.raises(NoPlan):
+        plan(60 * hours + 1)
+    told = free_windows(evening, end, [(evening, start)], shortest_s=3600 * hours)
+    assert [each.end - each.start for each in told] == [timedelta(hours=hours)]
+    assert free_windows(evening, end, [(evening, start)], shortest_s=3600 * hours + 1) == ()
 
 
 def test_prices_too_large_to_add_up_exactly_are_refused():

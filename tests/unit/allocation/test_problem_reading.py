@@ -1,16 +1,18 @@
 """Files of the field's formats become problems; files that are not are refused with the line where they are wrong."""
 
 import gzip
+from pathlib import Path
 
 import msgspec
 import pytest
-from allocation_problems import ALL, ARCS, FJSP, FJSP_FROM_0, GAP, MPLIB, PATTERSON, PSPLIB, two_steps
+from allocation_problems import ALL, ARCS, FJSP, FJSP_FROM_0, GAP, GRID, MPLIB, PATTERSON, PSPLIB, two_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interwork.allocation.problem import Kind, ResourceKind, Size, generate, read, write
+from interwork.allocation.problem.assignment import is_maximum
 from interwork.allocation.problem.best import read_best
-from interwork.allocation.problem.reading import parse
+from interwork.allocation.problem.reading import parse, parse_all
 from interwork.core.errors import BadInput
 
 
@@ -110,6 +112,35 @@ def test_arcs_without_the_name_of_a_job_and_shops_without_flexibility_are_read()
     assert [each.modes[0].duration for each in plain.activities] == [3, 5, 4, 6]
 
 
+def test_a_shop_as_a_grid_of_durations_is_read():
+    """allocation 31: a row per operation and a column per machine, 0 where a machine cannot."""
+    assert parse(GRID, "x") == parse(FJSP, "x")
+    with pytest.raises(BadInput, match="an operation of job 1 can go to no machine"):
+        parse("1\n2\n1\n0 0\n", "x")
+
+
+def test_several_problems_in_a_file_are_read_one_by_one():
+    """allocation 31: OR-Library's assignment files; a problem cut off is refused with its line."""
+    problems = parse_all(f"2\n{GAP}{GAP}", "gapa")
+    assert [each.name for each in problems] == ["gapa-1", "gapa-2"]
+    assert problems[1].activities == parse(GAP, "x").activities
+    with pytest.raises(BadInput, match="gapa holds 2 problems"):
+        parse(f"2\n{GAP}{GAP}", "gapa")
+    with pytest.raises(BadInput, match="line 7: the file ends where the number of agents should stand"):
+        parse_all(f"2\n{GAP}", "gapa")
+    with pytest.raises(BadInput, match="line 9: '336' follows where the file should end"):
+        parse_all(f"1\n{GAP}\n336\n", "gapa")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("gap1", True), ("GAP12", True), ("gap3-4", True), ("c1030-1", True), ("c05100", False)]
+)
+def test_names_of_or_library_tell_where_the_most_is_asked_for(name, most):
+    assert is_maximum(name) is most
+    assert not is_maximum("gap13")
+    assert not is_maximum("gapa")
+
+
 def test_the_section_titles_of_another_library_are_read():
     """allocation 31: MMLIB writes RESOURCE AVAILABILITIES apart."""
     assert parse(PSPLIB.replace("RESOURCEAVAIL", "RESOURCE AVAIL"), "x") == parse(PSPLIB, "x")
@@ -196,20 +227,45 @@ def test_a_problem_that_contradicts_itself_is_refused(field, value, said):
         parse(write(two_steps(**{field: value})).decode(), "x")
 
 
-def test_best_values_come_from_numbers_and_tables(tmp_path):
-    table = tmp_path / "best.md"
-    table.write_text(
-        "| instance | lower bound | best |\n|---|---|---|\n| set/mk01 | 40 | 40 |\n| m0 | | 374 (heuristic) |\n"
-    )
-    assert read_best("40,26", ["a", "b"]) == {"a": 40, "b": 26}
-    assert read_best(str(table), ["mk01", "m0", "other"]) == {"mk01": 40, "m0": 374}
+TABLES = {
+    "best.md": "| instance | lower bound | best | by |\n|---|---|---|---|\n| set/mk01 | 40 | 40 | CPO in 2012 |\n"
+    "| m0 | | 374 (heuristic) | |\n",
+    "best.csv": "instance,best,year\nset/mk01,40,2012\nm0,374,2013\n",
+    "best.txt": "set/mk01.txt 40\nm0   374\n",
+    "best.json": '{"set/mk01": 40, "m0": 374}',
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_best_values_come_from_tables_of_several_forms(name, tmp_path):
+    """allocation 31: the column that counts is the one with its head, not the last one with a year."""
+    (tmp_path / name).write_text(TABLES[name])
+    best = read_best(str(tmp_path / name))
+    known = [best.of(Path(each), Path(each).stem, 0) for each in ("set/mk01.fjs", "x/M0.txt", "x/other")]
+    assert known == [40, 374, None]
+
+
+def test_a_best_value_with_a_folder_counts_in_that_folder_alone(tmp_path):
+    """allocation 31: mk01 and MK01 are two instances, and la01 is in every set of Hurink's."""
+    (tmp_path / "best").write_text("brandimarte/mk01 40\nhurink-edata/la01 609\nhurink-rdata/la01 570\n")
+    best = read_best(str(tmp_path / "best"))
+    assert best.of(Path("fjsp_transport/MK01.txt"), "MK01", 0) is None
+    assert best.elsewhere("MK01") == "brandimarte/mk01"
+    assert best.of(Path("a/Hurink-rdata/la01.txt"), "la01", 0) == 570
+    assert best.of(Path("a/hurink-edata/la01.txt"), "la01", 0) == 609
+
+
+def test_best_values_go_by_the_order_of_the_problems():
+    assert [read_best("40,26").of(Path("same"), "same", position) for position in (0, 1)] == [40, 26]
+    assert read_best("40").of(Path("b"), "b", 7) == 40
 
 
 def test_best_values_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(BadInput, match="neither a number nor a table"):
-        read_best(str(tmp_path / "none"), ["a"])
-    with pytest.raises(BadInput, match="2 best values for 3 files"):
-        read_best("1,2", ["a", "b", "c"])
+        read_best(str(tmp_path / "none"))
+    (tmp_path / "words").write_text("nothing to see\n")
+    with pytest.raises(BadInput, match="no line of an instance"):
+        read_best(str(tmp_path / "words"))
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):

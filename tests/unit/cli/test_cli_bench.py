@@ -82,6 +82,83 @@ def test_ctrl_c_ends_a_long_search_with_the_best_plan_so_far(tmp_path):
         assert row["seconds"] < 60
 
 
+SEVERAL = """2
+2 3
+9 1 5
+4 8 6
+2 2 2
+2 2 2
+4 2
+2 2
+3 7
+5 1
+1 1
+1 1
+1 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "sense", "best", "senses"),
+    [
+        ("gap3", "auto", "22,12", "max"),
+        ("gap3", "min", "10,4", "min"),
+        ("gapa", "auto", "10,4", "min"),
+        ("gapa", "max", "22,12", "max"),
+    ],
+)
+def test_a_file_of_several_problems_has_a_line_for_each_in_the_sense_of_its_library(
+    name, sense, best, senses, tmp_path, capsys
+):
+    """allocation 31: OR-Library's gap1 to gap12 ask for the most, gapa to gapd for the least."""
+    path = tmp_path / f"{name}.txt"
+    path.write_text(SEVERAL)
+    words = ["bench", "allocation", str(path), "--seconds", "3", "--json", "--sense", sense, "--best", best]
+    assert main(words) == 0
+    found = rows(capsys)
+    assert [each["instance"] for each in found] == [f"{name}-1", f"{name}-2"]
+    assert [each["objective"] for each in found] == [float(each) for each in best.split(",")]
+    assert [each["bound"] for each in found] == [each["objective"] for each in found]
+    assert {(each["sense"], each["status"], each["checked"], each["gap_to_best"]) for each in found} == {
+        (senses, "optimal", "ok", 0.0)
+    }
+
+
+def test_the_most_of_a_shop_is_refused(files, capsys):
+    assert main(["bench", "allocation", str(files[0]), "--sense", "max", "--json"]) == 1
+    assert "of which the least is asked for" in rows(capsys)[0]["error"]
+
+
+def test_best_values_must_be_as_many_as_the_problems(files, tmp_path, capsys):
+    """allocation 31: two files, three problems: two values fit neither."""
+    path = tmp_path / "gapb"
+    path.write_text(SEVERAL)
+    assert main(["bench", "allocation", str(path), str(files[0]), "--best", "11,4"]) == 1
+    assert "2 best values for 3 problems" in capsys.readouterr().err
+
+
+def test_two_files_of_one_name_keep_their_own_best_values(tmp_path, capsys):
+    """allocation 31: la01 is in every set of Hurink's."""
+    paths = [tmp_path / folder / "la01.txt" for folder in ("edata", "rdata")]
+    for path, text in zip(paths, (SHOP, SHOP.replace("6", "9")), strict=True):
+        path.parent.mkdir()
+        path.write_text(text)
+    assert main(["bench", "allocation", *map(str, paths), "--seconds", "2", "--best", "8,9", "--json"]) == 0
+    assert [(each["best"], each["file"]) for each in rows(capsys)] == [(8, str(paths[0])), (9, str(paths[1]))]
+
+
+def test_a_best_value_that_the_bound_rules_out_is_told_to_be_of_another_problem(files, tmp_path, capsys):
+    """allocation 31: beside the gap stands that this problem cannot have such a value."""
+    assert main(["bench", "allocation", str(files[0]), "--seconds", "2", "--best", "4", "--json"]) == 0
+    row = rows(capsys)[0]
+    assert row["gap_to_best"] == (row["objective"] - 4) / 4
+    assert "No plan of this problem comes to 4" in row["note"]
+    table = tmp_path / "best.txt"
+    table.write_text("elsewhere/shop 8\n")
+    assert main(["bench", "allocation", str(files[0]), "--seconds", "2", "--best", str(table)]) == 0
+    assert "The table has elsewhere/shop, which is in another folder." in capsys.readouterr().out
+
+
 def test_people_get_a_table(files, capsys):
     assert main(["bench", "allocation", str(files[1]), "--seconds", "2", "--best", "6"]) == 0
     out = capsys.readouterr().out

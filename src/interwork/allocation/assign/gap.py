@@ -1,8 +1,8 @@
 """Assignment with sizes: an LP for the bound, HiGHS over the choices it likes, then CP-SAT over few items.
 
-An item goes to few agents in any good plan: those with the least reduced cost. HiGHS solves over three of each; from
-its plan on, the items of a few agents, or a few items of all agents, are dealt out anew in turn (large neighbourhoods),
-which never makes the plan worse.
+An item goes to few agents in any good plan: those with the least reduced cost. HiGHS solves over three of each; its
+plan and the greedy rule's are bettered by moves and swaps. From the better one on, the items of a few agents, or a few
+items of all agents, are dealt out anew in turn (large neighbourhoods), which never makes the plan worse.
 """
 
 import math
@@ -15,6 +15,7 @@ from ortools.sat.python import cp_model
 
 from interwork.allocation.assign.apart import Answer, Apart, answered
 from interwork.allocation.assign.program import integral, program, relax
+from interwork.allocation.assign.swapping import Swapping
 from interwork.allocation.engine.account import better, mode_cost, objective
 from interwork.allocation.engine.exact import prove
 from interwork.allocation.engine.limits import Clock
@@ -36,6 +37,8 @@ APART_S = 5.0
 """Time from which a proof is worth a process of its own."""
 SUB_S = 0.8
 SUB_EFFORT = 0.1
+KICK_EVERY, KICKS = 2, 500
+"""Rounds between kicks, and how many then."""
 MOST_UNUSED = 10
 """Rounds in a row that find nothing before the neighbourhoods grow."""
 SOLVED = (cp_model.OPTIMAL, cp_model.FEASIBLE)
@@ -121,6 +124,7 @@ class _Table:
             self.modes.append(agents)
             self.costs.append({agent: mode_cost(problem, activity.modes[m]) for agent, m in agents.items()})
             self.sizes.append({agent: activity.modes[m].uses[0][1] for agent, m in agents.items()})
+        self.swapping = Swapping(self.costs, self.sizes, self.capacity)
         self.picks = self.program.picks
         self.is_whole = all(cost == int(cost) for each in self.costs for cost in each.values())
         self._relaxed(relax(self.program, max(0.2, SHARE_OF_LP * clock.left)))
@@ -152,9 +156,17 @@ class _Table:
         return [[agent for _, agent in sorted(each)[:width]] for each in of]
 
     def first(self, clock: Clock) -> list[int] | None:
-        """Find a first plan: HiGHS over few choices, then over more, until one fits; else the rule."""
-        if not self.basic.any():  # there was no time for the LP, so there is none for this
-            return self.greedy()
+        """Find a first plan: the better of the greedy rule's and that of HiGHS, each after moves and swaps."""
+        plans = [self.greedy()]
+        if self.basic.any():  # otherwise there was no time for the LP, so there is none for this
+            plans.append(self._narrowed(clock))
+        able = [each for each in plans if each is not None]
+        for each in able:
+            self.swapping.improve(each, clock)
+        return min(able, key=self.cost, default=None)
+
+    def _narrowed(self, clock: Clock) -> list[int] | None:
+        """Let HiGHS choose among few agents of each item, then among more, until a plan fits."""
         for width, share in ((NARROW, SHARE_OF_FIRST), (WIDE, 0.4), (len(self.capacity), 0.8)):
             if clock.is_up:
                 break
@@ -165,7 +177,7 @@ class _Table:
             answer = integral(self.program, columns, min(LONGEST_FIRST_S, share * clock.left), FIRST_GAP)
             if answer.x is not None:
                 return self._chosen(answer.x)
-        return self.greedy()
+        return None
 
     def greedy(self) -> list[int] | None:
         """Give each item to the agent that the LP likes best of those with room, else to the one it is least to."""
@@ -246,6 +258,8 @@ class _Dealing:
         self.rounds += 1
         is_by_agent = self.rounds % 2 == 0 or len(self.found) <= self.items
         is_done = self._of_agents() if is_by_agent else self._of_items()
+        if self.rounds % KICK_EVERY == 0:
+            self.table.swapping.kick(self.found, self.liked, self.chance, KICKS, self.clock)
         now = self.table.cost(self.found)
         self.unused = 0 if now < self.total else self.unused + 1
         self.total = now

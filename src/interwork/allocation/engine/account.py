@@ -54,6 +54,16 @@ def is_makespan_only(problem: Problem) -> bool:
     )
 
 
+def setups_of(problem: Problem, resource: int) -> tuple[tuple[int, ...], ...]:
+    """Tell the setups between families on a resource: its own, or those of the problem; empty where there are none."""
+    return problem.resources[resource].setups or problem.setups
+
+
+def has_setups(problem: Problem) -> bool:
+    """Tell whether anything has to be set up."""
+    return bool(problem.setups) or any(each.setups for each in problem.resources)
+
+
 def last_activities(problem: Problem) -> list[bool]:
     """Tell of each activity whether nothing follows it."""
     is_last = [True] * len(problem.activities)

@@ -1,16 +1,19 @@
 """CP-SAT over the general model: plans, bounds and proofs; used for projects and small problems of any shape."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from ortools.sat.python import cp_model
 
-from interwork.allocation.engine.account import better, is_makespan_only, objective
+from interwork.allocation.engine.account import better, is_makespan_only, objective, setups_of
 from interwork.allocation.engine.limits import Clock
 from interwork.allocation.engine.writing import CENTS, Model, build
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind, Solution, Status
 
 DETERMINISTIC_PER_EFFORT = 0.1
+MOST_RESERVED = 0.1
+"""Of what is left of the time, for CP-SAT to stop."""
 SOLVED = {cp_model.OPTIMAL, cp_model.FEASIBLE}
 
 
@@ -19,14 +22,28 @@ def is_exact(problem: Problem) -> bool:
     timed = any(each.kind is ResourceKind.BUCKETED and each.bucket for each in problem.resources)
     # A budget pays for carriage too, which this model charges but does not hold against it.
     paid = problem.transport is not None and any(each.budget is not None for each in problem.demands)
-    setups = problem.setups
-    sound = all(
-        setups[f][g] <= setups[f][h] + setups[h][g]
-        for f in range(len(setups))
-        for g in range(len(setups))
-        for h in range(len(setups))
+    return not (timed or paid) and all(_has_no_short_cut(problem, number) for number in range(len(problem.resources)))
+
+
+def _has_no_short_cut(problem: Problem, number: int) -> bool:
+    """Tell whether doing something else between two families never takes less than going straight."""
+    setups = setups_of(problem, number)
+    if not setups:
+        return True
+    least: dict[int, int] = {}
+    users: Counter[int] = Counter()
+    for activity in problem.activities:
+        durations = [mode.duration for mode in activity.modes if any(used == number for used, _ in mode.uses)]
+        if durations:
+            users[activity.family] += 1
+            least[activity.family] = min(*durations, least.get(activity.family, durations[0]))
+    return -1 not in least and all(
+        setups[f][g] <= setups[f][h] + work + setups[h][g]
+        for h, work in least.items()
+        for f in least
+        for g in least
+        if f != g or users[f] > 1
     )
-    return not (timed or paid) and sound
 
 
 def prove(problem: Problem, clock: Clock, hint: Solution | None = None) -> Solution:
@@ -50,7 +67,7 @@ def _run(problem: Problem, model: Model, clock: Clock, deterministic: float) -> 
     settings = solver.parameters
     settings.num_workers = clock.limits.workers
     settings.random_seed = clock.limits.seed
-    settings.max_time_in_seconds = max(0.05, clock.left - _reserve(problem))
+    settings.max_time_in_seconds = max(0.05, clock.left - min(_reserve(problem), MOST_RESERVED * clock.left))
     if clock.is_fixed:
         settings.interleave_search = True
         settings.max_deterministic_time = deterministic
@@ -82,8 +99,10 @@ class _Watcher(cp_model.CpSolverSolutionCallback):
 
 
 def _reserve(problem: Problem) -> float:
-    """Leave time for what CP-SAT takes to stop and to be read: more for larger models."""
-    return 0.1 + 2e-5 * sum(len(each.modes) for each in problem.activities)
+    """Leave time for what CP-SAT takes to stop and to be read: more for larger models, most where many share."""
+    shared = [each.kind is ResourceKind.CUMULATIVE for each in problem.resources]
+    modes = [mode for each in problem.activities for mode in each.modes]
+    return 0.1 + 2e-5 * len(modes) + 2e-4 * sum(shared[used] for mode in modes for used, _ in mode.uses)
 
 
 def _unknown(problem: Problem) -> Solution:

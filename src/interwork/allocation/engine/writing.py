@@ -13,7 +13,7 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from interwork.allocation.engine.account import carriage_costs, is_makespan_only, last_activities, mode_cost
+from interwork.allocation.engine.account import carriage_costs, is_makespan_only, last_activities, mode_cost, setups_of
 from interwork.allocation.engine.breaks import breaks_of, starts_by_length
 from interwork.allocation.problem.model import Problem, ResourceKind, Solution
 
@@ -58,14 +58,25 @@ def _horizon(problem: Problem, hint: Solution | None) -> int:
     longest += sum(max((link.lag for link in each.after), default=0) for each in problem.activities)
     if problem.transport:
         longest += max(map(max, problem.transport.time)) * (len(problem.activities) + 2 * len(problem.demands))
-    if problem.setups:
-        longest += max(map(max, problem.setups)) * len(problem.activities)
+    longest += _longest_setup(problem) * len(problem.activities)
     longest += max((each.release for each in problem.demands), default=0)
     longest += sum(end - start for each in problem.resources for start, end in (*each.closed, *each.breaks))
     longest = min(longest, problem.horizon or longest, LARGEST)
     if hint is not None and hint.is_solved and is_makespan_only(problem):
         longest = min(longest, max((each.end for each in hint.placements), default=longest))
     return max(1, longest)
+
+
+def _longest_setup(problem: Problem) -> int:
+    """Tell the longest setup between two activities that one resource may both do."""
+    families: dict[int, set[int]] = {}
+    for activity in problem.activities:
+        for used in {r for mode in activity.modes for r, _ in mode.uses} if activity.family >= 0 else ():
+            families.setdefault(used, set()).add(activity.family)
+    return max(
+        (setups[f][g] for used, of in families.items() if (setups := setups_of(problem, used)) for f in of for g in of),
+        default=0,
+    )
 
 
 def _demands(model: Model) -> None:
@@ -187,21 +198,22 @@ def _timed(model: Model, number: int, users: list[tuple[int, int, int]]) -> None
         model.cp.add_no_overlap(intervals)
     else:
         model.cp.add_cumulative(intervals, amounts, capacity)
-    if resource.kind is ResourceKind.UNARY and problem.setups:
-        _setups(model, users)
+    setups = setups_of(problem, number)
+    if resource.kind is ResourceKind.UNARY and setups:
+        _setups(model, setups, users)
 
 
-def _setups(model: Model, users: list[tuple[int, int, int]]) -> None:
+def _setups(model: Model, setups: Sequence[Sequence[int]], users: list[tuple[int, int, int]]) -> None:
     problem, cp = model.problem, model.cp
     for position, (a, m, _) in enumerate(users):
         for b, k, _ in users[:position]:
             f, g = problem.activities[a].family, problem.activities[b].family
-            if a == b or f < 0 or g < 0 or not (problem.setups[f][g] or problem.setups[g][f]):
+            if a == b or f < 0 or g < 0 or not (setups[f][g] or setups[g][f]):
                 continue
             first = cp.new_bool_var("")
             both = [model.picks[a][m], model.picks[b][k]]
-            cp.add(model.starts[b] >= model.ends[a] + problem.setups[f][g]).only_enforce_if([first, *both])
-            cp.add(model.starts[a] >= model.ends[b] + problem.setups[g][f]).only_enforce_if([first.negated(), *both])
+            cp.add(model.starts[b] >= model.ends[a] + setups[f][g]).only_enforce_if([first, *both])
+            cp.add(model.starts[a] >= model.ends[b] + setups[g][f]).only_enforce_if([first.negated(), *both])
 
 
 def _rows(model: Model) -> None:

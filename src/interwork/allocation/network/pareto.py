@@ -9,7 +9,7 @@ from interwork.allocation.engine.limits import Clock, Limits
 from interwork.allocation.network.solving import solve_network
 from interwork.allocation.problem.model import Problem, Solution, Status, Tariff
 
-PRICES = (0.0, 0.1, 0.5, 1.5, 3.0, 5.0)
+PRICES = (0.0, 0.1, 0.5, 1.0, 2.0, 4.0)
 """Euro per kg; 0.1 is 100 EUR a tonne."""
 
 SHARE_OF_FIRST = 0.4

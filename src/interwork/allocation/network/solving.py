@@ -1,6 +1,7 @@
 """Plan a network: the best of the simple rules, ruin and recreate from it, a bound by column generation."""
 
 import math
+from collections import Counter
 
 from interwork.allocation.engine.account import better, is_makespan_only, objective
 from interwork.allocation.engine.exact import is_exact, prove
@@ -10,7 +11,7 @@ from interwork.allocation.network.prices import price
 from interwork.allocation.network.ruin import Search
 from interwork.allocation.network.rules import RULES, Routes, by_rule
 from interwork.allocation.network.table import Table, is_crossed, placements, steps, tabulate, topological
-from interwork.allocation.problem.model import Problem, Solution, Status
+from interwork.allocation.problem.model import Problem, ResourceKind, Solution, Status
 
 SMALL = 150
 """Modes up to which CP-SAT is asked for a proof."""
@@ -42,7 +43,7 @@ def solve_network(problem: Problem, clock: Clock, *, known: Solution | None = No
 def solve_general(problem: Problem, clock: Clock) -> Solution:
     """Plan a problem of any shape: lists first, then CP-SAT from what they found, where it can say all of it."""
     search = Lists(tabulate(problem), clock.limits.seed)
-    floor = chain_bound(problem)
+    floor = max(chain_bound(problem), work_bound(problem))
     start = written(problem, search.best, floor, "list in order of slack")
     is_provable = is_exact(problem)
     stale = STALE * len(problem.activities) if is_provable else 1 << 60
@@ -71,6 +72,31 @@ def chain_bound(problem: Problem) -> float:
         ready = max(ready, *(end[link.before] + link.lag for link in activity.after), 0)
         end[v] = ready + min((mode.duration for mode in activity.modes), default=0)
     return float(max(end))
+
+
+def work_bound(problem: Problem) -> float:
+    """Bound a makespan by the work that only one group of resources can do; minus infinity as for the chain."""
+    if not is_makespan_only(problem) or any(each.unserved is not None for each in problem.demands):
+        return -math.inf
+    timed = (ResourceKind.UNARY, ResourceKind.CUMULATIVE)
+    work: Counter[frozenset[int]] = Counter()
+    for activity in problem.activities:
+        if activity.modes and all(len(mode.uses) == 1 for mode in activity.modes):
+            uses = [(*mode.uses[0], mode.duration) for mode in activity.modes]
+            work[frozenset(r for r, _, _ in uses)] += min(amount * duration for _, amount, duration in uses)
+    room = [1 if each.kind is ResourceKind.UNARY else each.capacity for each in problem.resources]
+    groups = {each for each in work if all(problem.resources[r].kind in timed for r in each)}
+    groups.add(frozenset().union(*groups))
+    return max(
+        (
+            float(
+                math.ceil(sum(total for inside, total in work.items() if inside <= group) / sum(room[r] for r in group))
+            )
+            for group in groups
+            if any(room[r] for r in group)
+        ),
+        default=0.0,
+    )
 
 
 def bound(problem: Problem, table: Table, clock: Clock) -> float:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from interwork.allocation.engine.account import carriage_costs, last_activities, mode_cost
+from interwork.allocation.engine.account import carriage_costs, last_activities, mode_cost, setups_of
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind
 
 Option = tuple[int, int, float, int, int]
@@ -113,7 +113,7 @@ def _options(problem: Problem, number: int) -> list[Option]:
 def is_plain(problem: Problem, number: int) -> bool:
     """Tell whether a resource is a unary machine without breaks or setups, which the beam can take."""
     resource = problem.resources[number]
-    return resource.kind is ResourceKind.UNARY and not resource.breaks and not problem.setups
+    return resource.kind is ResourceKind.UNARY and not resource.breaks and not setups_of(problem, number)
 
 
 def _is_simple(table: Table, chain: list[int]) -> bool:

@@ -7,6 +7,7 @@ through `fit`, slower and general.
 
 from bisect import bisect_left, bisect_right, insort
 
+from interwork.allocation.engine.account import setups_of
 from interwork.allocation.engine.breaks import breaks_of, joined
 from interwork.allocation.network.table import FAR, Step, Table, is_plain
 from interwork.allocation.problem.model import Mode, Resource, ResourceKind, Window
@@ -133,7 +134,7 @@ class Timeline:
         return start if used + amount <= resource.capacity else (bucket + 1) * resource.bucket
 
     def _unary(self, number: int, span: tuple[int, int], family: int) -> int:
-        setups = self.table.problem.setups
+        setups = setups_of(self.table.problem, number)
         for since, until, _, other in self.held[number]:
             ahead = setups[other][family] if setups and other >= 0 and family >= 0 else 0
             behind = setups[family][other] if setups and other >= 0 and family >= 0 else 0

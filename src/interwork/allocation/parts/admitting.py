@@ -5,8 +5,11 @@ that says why, and the cause from the closed list.
 """
 
 import math
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
 
 from interwork.allocation.parts.instance import (
     UNITS_PER_CENT,
@@ -34,10 +37,13 @@ EARTH_KM = 6371.0088
 
 
 def prepare(need: Need, plan: ProcessPlan, quotes: Sequence[Quote], weights: Weights, now: datetime) -> Instance:
-    """Turn a need, its process plan and the quotes at hand into one instance."""
+    """Turn a need, its process plan and the quotes at hand into one instance; who answered first decides nothing."""
     _require_sound(need, weights, now)
+    now = now.astimezone(UTC)  # two moments of one zone differ by its clock, which leaps twice a year
     order = _topological(plan)
     origin = _whole_minute(now)
+    came = list(dict.fromkeys(each.provider for each in quotes))
+    quotes = sorted(quotes, key=lambda each: each.provider)
     ignored: list[Ignored] = []
     admitted = _admit_quotes(quotes, need, now, ignored)
     providers = {each.provider: each.provider_name for each in quotes}
@@ -45,6 +51,8 @@ def prepare(need: Need, plan: ProcessPlan, quotes: Sequence[Quote], weights: Wei
     deliver_to = None if need.deliver_to == Place() else need.deliver_to
     ids = [each.id for each in order]
     budgets = [each for each in (need.budget_eur, *_budgets(need)) if each is not None]
+    ways = _routes([place for _, place in sites], weights)
+    gram = round(weights.co2_eur_per_kg * UNITS_PER_EUR / 1000)
     instance = Instance(
         need=need,
         weights=weights,
@@ -57,11 +65,14 @@ def prepare(need: Need, plan: ProcessPlan, quotes: Sequence[Quote], weights: Wei
         options=options,
         providers=tuple(providers),
         names=tuple(providers.values()),
+        came=tuple(came.index(each) for each in providers),
         sites=tuple(place for _, place in sites),
-        routes={(a, b): route(sites[a][1], sites[b][1], weights) for a in range(len(sites)) for b in range(len(sites))},
+        routes=ways,
+        carriage=_square(len(sites), lambda a, b: ways[a, b].cents * UNITS_PER_CENT + ways[a, b].grams * gram),
+        travel=_square(len(sites), lambda a, b: ways[a, b].minutes),
         deliveries=tuple(_delivery(place, deliver_to, weights) for _, place in sites),
         prices=Prices(
-            gram=round(weights.co2_eur_per_kg * UNITS_PER_EUR / 1000),
+            gram=gram,
             late_second=round(weights.late_eur_per_h * UNITS_PER_EUR / 3600),
             second=round(weights.finish_eur_per_day * UNITS_PER_EUR / 86400),
         ),
@@ -92,6 +103,8 @@ def _is_known(place: Place) -> bool:
 def _require_sound(need: Need, weights: Weights, now: datetime) -> None:
     if need.quantity < 1:
         raise BadInput(f"{need.title} ({need.id}) asks for {need.quantity} parts.", remedy="Ask for one at least.")
+    if need.budget_eur is not None and not math.isfinite(need.budget_eur):
+        raise BadInput(f"The budget of {need.title} reads {need.budget_eur}.", remedy="Give a number of euro, or none.")
     if need.due.tzinfo is None or now.tzinfo is None:
         raise BadInput(f"{need.title} ({need.id}) is due at a time without a zone.", remedy="Give times in UTC.")
     for name in weights.__struct_fields__:
@@ -213,17 +226,7 @@ def _fault(mode: Mode, quote: Quote, order: Sequence[Operation], need: Need) -> 
     return None
 
 
-_FIGURES = (
-    "setup_s",
-    "unit_s",
-    "setup_price_eur",
-    "unit_price_eur",
-    "setup_energy_kwh",
-    "unit_energy_kwh",
-    "setup_co2_kg",
-    "unit_co2_kg",
-    "unit_water_l",
-)
+_FIGURES = tuple(each for each in Mode.__struct_fields__ if each.startswith(("setup_", "unit_")))
 
 
 def _is_figure(figure: float) -> bool:
@@ -254,6 +257,18 @@ def route(a: Place, b: Place, weights: Weights) -> Route:
         cents=round(100 * (weights.transport_eur_per_leg + km * weights.transport_eur_per_km)),
         grams=round(1000 * km * weights.transport_kg_co2_per_km),
     )
+
+
+def _routes(places: Sequence[Place], weights: Weights) -> dict[tuple[int, int], Route]:
+    """Reckon carrying between all sites; a way is as long as the way back."""
+    found = {(a, b): route(here, places[b], weights) for a, here in enumerate(places) for b in range(a + 1)}
+    return found | {(b, a): way for (a, b), way in found.items()}
+
+
+def _square(count: int, figure: Callable[[int, int], int]) -> Any:  # noqa: ANN401 - an array
+    """Lay a figure of every pair of sites out, 0 for staying; what is beyond an exact sum is refused later."""
+    rows = [[0 if a == b else min(2**62, figure(a, b)) for b in range(count)] for a in range(count)]
+    return np.array(rows, dtype=np.int64).reshape(count, count)
 
 
 def _delivery(place: Place, deliver_to: Place | None, weights: Weights) -> Route | None:

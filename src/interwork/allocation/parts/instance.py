@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from interwork.allocation.parts.model import Cause
 from interwork.core.design import Operation
@@ -106,10 +107,15 @@ class Instance:
     """Operations nothing comes after: what they make is delivered."""
     options: tuple[tuple[Option, ...], ...]
     providers: tuple[str, ...]
-    """DIDs, in the order of the quotes."""
+    """DIDs, sorted."""
     names: tuple[str, ...]
+    came: tuple[int, ...]
+    """Of each provider, whether its quote came as the first (0), the second and so on."""
     sites: tuple[Place, ...]
     routes: Mapping[tuple[int, int], Route]
+    carriage: Any
+    travel: Any
+    """Carrying a lot from site to site in units and in minutes: square arrays, 0 where it stays."""
     deliveries: tuple[Route | None, ...]
     prices: Prices
     due_s: int

@@ -11,6 +11,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from interwork.allocation.parts.instance import UNITS_PER_CENT, Figures, Instance, Option, Route
 from interwork.allocation.parts.schedule import Busy, Placed, Schedule, earliest, is_within_budget, ready_at, weigh
@@ -289,8 +292,7 @@ def _in_time(instance: Instance, table: Table, last: int) -> Table:
     kept: list[tuple[Possibility, ...]] = []
     for operation, row in enumerate(table):
         left = []
-        for each in row:
-            ready = _least_ready(instance, kept, operation, each.option)
+        for each, ready in zip(row, _least_ready(instance, kept, operation, row), strict=True):
             latest = (
                 last - each.figures.minutes - tails[operation] - _delivery_minutes(instance, operation, each.option)
             )
@@ -313,15 +315,20 @@ def _tails(instance: Instance, table: Table) -> list[int]:
     return tails
 
 
-def _least_ready(instance: Instance, table: Sequence[Sequence[Possibility]], operation: int, option: Option) -> int:
-    """Reckon the earliest a lot can be at an option's site if no other stood in its way."""
-    return max(
-        (
-            min(e.starts[0][0] + e.figures.minutes + _travel(instance, e.option, option) for e in table[earlier])
-            for earlier in instance.before[operation]
-        ),
-        default=0,
-    )
+def _least_ready(
+    instance: Instance, table: Sequence[Sequence[Possibility]], operation: int, row: Sequence[Possibility]
+) -> list[int]:
+    """Reckon the earliest a lot can be at each option's site if no other stood in its way."""
+    ready = np.zeros(len(row), dtype=np.int64)
+    for earlier in instance.before[operation]:
+        ends = np.array([each.starts[0][0] + each.figures.minutes for each in table[earlier]])
+        np.maximum(ready, (ends[:, None] + _between(instance.travel, table[earlier], row)).min(axis=0), out=ready)
+    return [int(each) for each in ready]
+
+
+def _between(square: Any, these: Sequence[Possibility], those: Sequence[Possibility]) -> Any:  # noqa: ANN401 - arrays
+    """Pick a figure from each of some options' sites to each of others'."""
+    return square[np.ix_([each.option.site for each in these], [each.option.site for each in those])]
 
 
 def _delivery_minutes(instance: Instance, operation: int, option: Option) -> int:
@@ -362,22 +369,16 @@ def _least_through(instance: Instance, table: Table) -> list[list[int]]:
     if any(before != (number - 1,) * bool(number) for number, before in enumerate(instance.before)):
         best = [min(row) for row in own]
         return [[units + sum(best) - best[number] for units in row] for number, row in enumerate(own)]
-    behind = [own[0]]
-    for (earlier, later), row in zip(pairwise(table), own[1:], strict=True):
-        reach = [min(u + _carry(instance, a, b) for u, a in zip(behind[-1], earlier, strict=True)) for b in later]
-        behind.append([a + b for a, b in zip(reach, row, strict=True)])
-    ahead = [[0] * len(table[-1])]
+    reached = [np.array(each, dtype=np.int64) for each in own]
+    behind = [reached[0]]
+    for (earlier, later), row in zip(pairwise(table), reached[1:], strict=True):
+        carried = _between(instance.carriage, earlier, later)
+        behind.append((behind[-1][:, None] + carried).min(axis=0) + row)
+    ahead = [np.zeros(len(table[-1]), dtype=np.int64)]
     for number in range(len(table) - 2, -1, -1):
-        onward = list(zip(table[number + 1], own[number + 1], ahead[0], strict=True))
-        ahead.insert(
-            0, [min(_carry(instance, a, b) + units + rest for b, units, rest in onward) for a in table[number]]
-        )
-    return [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(behind, ahead, strict=True)]
-
-
-def _carry(instance: Instance, a: Possibility, b: Possibility) -> int:
-    here, there = a.option.site, b.option.site
-    return 0 if here == there else _units(instance, instance.routes[here, there])
+        carried = _between(instance.carriage, table[number], table[number + 1])
+        ahead.insert(0, (carried + reached[number + 1] + ahead[0]).min(axis=1))
+    return [[int(each) for each in one + other] for one, other in zip(behind, ahead, strict=True)]
 
 
 def _delivery_units(instance: Instance, operation: int, option: Option) -> int:
@@ -394,7 +395,3 @@ def _least_finish(instance: Instance, table: Table) -> int:
         )
         for operation in instance.last
     )
-
-
-def _travel(instance: Instance, a: Option, b: Option) -> int:
-    return 0 if a.site == b.site else instance.routes[a.site, b.site].minutes

@@ -152,9 +152,11 @@ def free_windows(
 ) -> tuple[Window, ...]:
     """Cut taken time out of a stretch; windows too short for one part are left out, so less is told."""
     free: list[Window] = []
-    reached = start
-    for busy_from, busy_to in sorted((*taken, (end, end))):
-        until = min(busy_from, end)
+    reached = start.astimezone(UTC)
+    for busy_from, busy_to in sorted(
+        (one.astimezone(UTC), other.astimezone(UTC)) for one, other in (*taken, (end, end))
+    ):
+        until = min(busy_from, end.astimezone(UTC))
         if until > reached and (until - reached).total_seconds() >= shortest_s:
             free.append(Window(start=reached, end=until))
         reached = max(reached, busy_to)

@@ -136,7 +136,7 @@ def first_capable(instance: Instance) -> Schedule | str:
     busy: Busy = {}
     placed: list[Placed] = []
     for operation, options in enumerate(instance.options):
-        for option in options:
+        for option in sorted(options, key=lambda each: instance.came[each.provider]):
             minutes = option.figures(instance.quantity).minutes
             ready = ready_at(instance, placed, 0, operation, option)
             start = earliest(option.starts(minutes), minutes, ready, busy.get(option.resource, ()))
@@ -162,10 +162,8 @@ def tidy(instance: Instance, schedule: Schedule) -> Schedule:
         ready = 0
         for earlier in instance.before[placed.operation]:
             source = moved[placed.lot, earlier]
-            same = source.option.site == placed.option.site
-            ready = max(
-                ready, source.end + (0 if same else instance.routes[source.option.site, placed.option.site].minutes)
-            )
+            travel = int(instance.travel[source.option.site, placed.option.site])
+            ready = max(ready, source.end + travel)
         minutes = placed.end - placed.start
         start = earliest(placed.option.starts(minutes), minutes, ready, busy.get(placed.option.resource, ()))
         assert start is not None, "the slot it had is still free"

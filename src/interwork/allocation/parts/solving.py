@@ -36,7 +36,7 @@ LONG_PER_S = 0.5
 ASIDE = 0.2
 """Deterministic time of each search beside the main one."""
 MAX_ASIDE = 12
-"""Providers planned alone and asked `what if` about, in the order of the quotes; the others are named without."""
+"""Providers planned alone and asked `what if` about, in the order of their DIDs; the others are named without."""
 ASIDE_TRIALS = 600
 MAX_ROUNDS = 3
 """Times a better plan found by asking `what if` is taken."""

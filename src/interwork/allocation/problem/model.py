@@ -51,6 +51,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing runs here then, and no activity may span it."""
     breaks: tuple[Window, ...] = ()
     """No work is done then, but an activity that began before resumes after it."""
+    setups: tuple[tuple[int, ...], ...] = ()
+    """Units of time between families on this unary resource; empty = those of the problem."""
 
 
 class Mode(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +170,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     minutes_per_unit: int = 60
     source: str = ""
     """Where it comes from: a file format, or the generator and its numbers."""
+    is_maximum: bool = False
+    """Whether the file asks for the greatest value: every price is the negative of a value, and so is the objective."""
 
 
 class Placement(msgspec.Struct, frozen=True):

@@ -6,7 +6,9 @@
 | PSPLIB `.sm`, `.mm` | the section PRECEDENCE RELATIONS |
 | MPLIB | successors written `project:task` |
 | flexible job shop with arcs | as many arcs `U V` or `U V J1` as the first line says |
-| Patterson `.rcp`, job shop, assignment | the one that the count of numbers fits |
+| OR-Library's assignments, several in a file | one number on the first line |
+| flexible job shop as a grid | jobs, machines and counts on lines of their own, a row of durations per operation |
+| Patterson `.rcp`, job shop (with setups), assignment | the one that the count of numbers fits |
 
 Lines of words above the first number, comments after `#`, blank lines, tabs and any line ends are passed over.
 """
@@ -20,16 +22,18 @@ from pathlib import Path
 
 import msgspec
 
-from interwork.allocation.problem.assignment import read_gap
+from interwork.allocation.problem.assignment import read_gap, read_gaps
 from interwork.allocation.problem.model import Problem
 from interwork.allocation.problem.projects import read_mplib, read_patterson, read_psplib
-from interwork.allocation.problem.shops import is_arcs, read_arcs, read_jobs, read_plain_jobs
+from interwork.allocation.problem.shops import is_arcs, is_grid, read_arcs, read_grid, read_jobs, read_plain_jobs
 from interwork.allocation.problem.sound import sound
 from interwork.allocation.problem.tokens import APART
 from interwork.core.errors import BadInput
 
 LARGEST = 64 * 1024 * 1024
 GZIP = b"\x1f\x8b"
+SECTION = re.compile(r"PRECEDENCE\s*RELATIONS", re.IGNORECASE)
+LINKED = re.compile(r"(?m)^[\d \t]*\s\d+:\d+")
 CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\x1a")
 """Bytes that no text has."""
 FORMATS = (
@@ -44,8 +48,13 @@ def name_of(path: Path) -> str:
 
 
 def read(path: Path) -> Problem:
-    """Read a file, also one that gzip compressed; raise BadInput with the line where it is wrong."""
+    """Read a file of one problem, also one that gzip compressed; raise BadInput with the line where it is wrong."""
     return parse(_text(_bytes(path), path), name_of(path))
+
+
+def read_all(path: Path) -> tuple[Problem, ...]:
+    """Read all problems of a file; but for OR-Library's assignments there is one in each."""
+    return parse_all(_text(_bytes(path), path), name_of(path))
 
 
 def _bytes(path: Path) -> bytes:
@@ -77,16 +86,38 @@ def _text(data: bytes, path: Path) -> str:
 
 
 def parse(text: str, name: str) -> Problem:
-    """Read a problem from its text."""
+    """Read a problem from the text of one."""
+    problems = parse_all(text, name)
+    if len(problems) > 1:
+        raise BadInput(f"{name} holds {len(problems)} problems.", remedy="Read all of them, or give a file of one.")
+    return problems[0]
+
+
+def parse_all(text: str, name: str) -> tuple[Problem, ...]:
+    """Read the problems of a text."""
+    if text.lstrip().startswith("{") or SECTION.search(text):
+        return (_one(text, name),)
+    bare = _without_title(text)
+    lines = [words for line in bare.splitlines() if (words := _words(line))]
+    if len(lines) > 1 and len(lines[0]) == 1 and lines[0][0].isdecimal() and not LINKED.search(bare):
+        return (read_grid(bare, name),) if is_grid(lines) else read_gaps(bare, name)
+    return (_one(text, name),)
+
+
+def _words(line: str) -> list[str]:
+    return line.partition("#")[0].translate(APART).split()
+
+
+def _one(text: str, name: str) -> Problem:
     start = text.lstrip()
     if start.startswith("{"):
         return _decode(text, name)
-    if re.search(r"PRECEDENCE\s*RELATIONS", text, re.IGNORECASE):
+    if SECTION.search(text):
         return read_psplib(text, name)
     text = _without_title(text)
-    if re.search(r"(?m)^[\d \t]*\s\d+:\d+", text):
+    if LINKED.search(text):
         return read_mplib(text, name)
-    lines = [words for line in text.splitlines() if (words := line.partition("#")[0].translate(APART).split())]
+    lines = [words for line in text.splitlines() if (words := _words(line))]
     if is_arcs(lines):
         return read_arcs(text, name)
     words = [word for line in lines for word in line]

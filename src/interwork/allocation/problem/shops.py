@@ -1,12 +1,16 @@
 """Read job shops: the text of Brandimarte and Hurink, the one with arcs and times between machines, and the plain one.
 
 In the first form machines are counted from 0 or from 1 as the file itself shows, and what follows on the first line
-(the mean number of machines an operation can go to) is passed over, as everybody does. In the plain form every job has
-one machine and duration after another, as in Lawrence's and Taillard's shops.
+(the mean number of machines an operation can go to) is passed over, as everybody does. Below the jobs may stand setups,
+a square of times for each machine: from operation to operation, or from job to job; the diagonal of the first kind and
+what no machine can do mean nothing. In the plain form every job has one machine and duration after another, as in
+Lawrence's and Taillard's shops.
 """
 
 from collections import deque
 from collections.abc import Sequence
+
+import msgspec
 
 from interwork.allocation.problem.model import (
     Activity,
@@ -37,6 +41,59 @@ def read_jobs(text: str, name: str) -> Problem:
     for _ in range(jobs):
         count = tokens.integer("the number of operations of a job", 1, MOST)
         read.append([_choice(tokens, machines, machines) for _ in range(count)])
+    setups, is_by_job = _setups(tokens, read, machines)
+    tokens.done()
+    problem = _chained(tokens, name, read, machines)
+    return problem if not setups else _set_up(problem, setups, is_by_job=is_by_job)
+
+
+Matrix = tuple[tuple[int, ...], ...]
+
+
+def _setups(tokens: Tokens, read: list[list[Choice]], machines: int) -> tuple[list[Matrix], bool]:
+    """Read a square of setup times for each machine where as many numbers follow as that takes."""
+    left = len(tokens.words) - tokens.at
+    for count, is_by_job in ((sum(map(len, read)), False), (len(read), True)):
+        if left == machines * count * count:
+            squares = range(machines)
+            return [tuple(tuple(tokens.integers(count, "a setup")) for _ in range(count)) for _ in squares], is_by_job
+    return [], False
+
+
+def _set_up(problem: Problem, setups: list[Matrix], *, is_by_job: bool) -> Problem:
+    families = (each.demand if is_by_job else number for number, each in enumerate(problem.activities))
+    pairs = zip(problem.activities, families, strict=True)
+    return msgspec.structs.replace(
+        problem,
+        activities=tuple(msgspec.structs.replace(each, family=family) for each, family in pairs),
+        resources=tuple(
+            msgspec.structs.replace(each, setups=matrix) for each, matrix in zip(problem.resources, setups, strict=True)
+        ),
+        source=f"flexible job shop text with setups between {'jobs' if is_by_job else 'operations'}",
+    )
+
+
+def is_grid(lines: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the lines are jobs, machines, the operations of each job, and a row of durations per operation."""
+    if [len(each) for each in lines[:2]] != [1, 1] or len(lines) < 4:
+        return False
+    numbers = [int(each) if each.isdecimal() and len(each) < 7 else -1 for each in (*lines[0], *lines[1], *lines[2])]
+    jobs, machines, counts = numbers[0], numbers[1], numbers[2:]
+    return len(counts) == jobs and len(lines) == 3 + sum(counts) and all(len(each) == machines for each in lines[3:])
+
+
+def read_grid(text: str, name: str) -> Problem:
+    """Read jobs, machines and operations of each job; a row per operation, 0 or less where a machine cannot."""
+    tokens = Tokens(text, name)
+    jobs = tokens.integer("the number of jobs", 1, MOST)
+    machines = tokens.integer("the number of machines", 1, MOST)
+    read: list[list[Choice]] = []
+    for count in tokens.integers(jobs, "the number of operations of a job"):
+        rows = [tokens.integers(machines, "a duration", -1) for _ in range(count)]
+        read.append([[(machine, duration) for machine, duration in enumerate(row) if duration > 0] for row in rows])
+        if not all(read[-1]):
+            tokens.fail(f"an operation of job {len(read)} can go to no machine")
+    tokens.done()
     return _chained(tokens, name, read, machines)
 
 
@@ -49,11 +106,11 @@ def read_plain_jobs(text: str, name: str) -> Problem:
         [[(tokens.integer("a machine", 0, machines), tokens.integer("a duration"))] for _ in range(machines)]
         for _ in range(jobs)
     ]
+    tokens.done()
     return _chained(tokens, name, read, machines)
 
 
 def _chained(tokens: Tokens, name: str, read: list[list[Choice]], machines: int) -> Problem:
-    tokens.done()
     first = _first_machine(tokens, read, machines)
     demands = [Demand(id=f"job-{number + 1}") for number in range(len(read))]
     activities: list[Activity] = []

@@ -29,7 +29,10 @@ def faults(problem: Problem) -> Iterator[str]:
             yield f"resource {number} ({resource.id}) limits instants, which {problem.kind.value} does not have"
     for number, demand in enumerate(problem.demands):
         yield from (f"demand {number} ({demand.id}) {each}" for each in _demand(demand, problem, sites))
+    families = _families(problem)
     for number, activity in enumerate(problem.activities):
+        if activity.family >= families:
+            yield f"activity {number} is of family {activity.family} of {families}"
         yield from (f"activity {number} {each}" for each in _activity(activity, number, problem, sites))
     yield from _rows(problem)
     yield from _circle(problem)
@@ -42,11 +45,19 @@ def _matrices(problem: Problem, sites: int) -> Iterator[str]:
                 yield "a transport matrix is not square"
             if any(not 0 <= value <= MOST for row in matrix for value in row):
                 yield "a transport figure is negative or not finite"
-    if any(len(row) != len(problem.setups) or any(not 0 <= each <= MOST for each in row) for row in problem.setups):
-        yield "the setup matrix is not square, or negative"
+    families = _families(problem)
+    for setups in (problem.setups, *(each.setups for each in problem.resources)):
+        if setups and len(setups) != families:
+            yield f"a setup matrix is of {len(setups)} families, another of {families}"
+        if any(len(row) != len(setups) or any(not 0 <= each <= MOST for each in row) for row in setups):
+            yield "the setup matrix is not square, or negative"
     figures = problem.tariff
     if any(not math.isfinite(each) or each < 0 for each in (figures.makespan, figures.money, figures.co2)):
         yield "a tariff is negative or not finite"
+
+
+def _families(problem: Problem) -> int:
+    return max(len(problem.setups), *(len(each.setups) for each in problem.resources), 0)
 
 
 def _resource(resource: Resource, sites: int) -> Iterator[str]:
@@ -54,6 +65,8 @@ def _resource(resource: Resource, sites: int) -> Iterator[str]:
         yield f"has the capacity {resource.capacity}"
     if resource.site >= max(1, sites) and sites:
         yield f"stands at site {resource.site} of {sites}"
+    if resource.setups and resource.kind is not ResourceKind.UNARY:
+        yield "has setups, which only one activity at a time can ask for"
     if any(not 0 <= start < end <= MOST for start, end in (*resource.closed, *resource.breaks)):
         yield "has a window that ends before it starts"
 
@@ -72,8 +85,6 @@ def _activity(activity: Activity, number: int, problem: Problem, sites: int) -> 
         yield f"belongs to demand {activity.demand}, which there is not"
     if not activity.modes:
         yield "has no mode"
-    if activity.family >= len(problem.setups):
-        yield f"is of family {activity.family} of {len(problem.setups)}"
     if any(not 0 <= each.before < len(problem.activities) or each.before == number for each in activity.after):
         yield "comes after an activity there is not"
     if any(not 0 <= each.lag <= MOST for each in activity.after):

@@ -7,7 +7,7 @@ away turns a guard bit on where it does not fit, so that one subtraction asks al
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interwork.allocation.engine.account import is_makespan_only
+from interwork.allocation.engine.account import has_setups, is_makespan_only
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind
 
 
@@ -41,7 +41,7 @@ def is_single(problem: Problem) -> bool:
     is_plain = all(each.kind in timed and not each.breaks for each in problem.resources)
     is_open = all(each.deadline is None and each.unserved is None and not each.excluded for each in problem.demands)
     is_one = all(len(each.modes) == 1 for each in problem.activities)
-    is_bare = not (problem.setups or problem.transport or problem.horizon)
+    is_bare = not (has_setups(problem) or problem.transport or problem.horizon)
     return is_plain and is_open and is_one and is_bare and is_makespan_only(problem)
 
 

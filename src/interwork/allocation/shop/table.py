@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from interwork.allocation.engine.account import is_makespan_only
+from interwork.allocation.engine.account import has_setups, is_makespan_only
 from interwork.allocation.problem.model import Placement, Problem, ResourceKind
 
 
@@ -44,7 +44,7 @@ def is_chained(problem: Problem) -> bool:
         for each in problem.demands
     )
     is_single = all(len(mode.uses) == 1 for activity in problem.activities for mode in activity.modes)
-    is_plain = is_unary and is_free and is_single and max(followers) <= 1 and not problem.setups
+    is_plain = is_unary and is_free and is_single and max(followers) <= 1 and not has_setups(problem)
     return is_plain and not problem.horizon and is_makespan_only(problem)
 
 

@@ -130,7 +130,7 @@ class _Check:
                 yield from self._instants(resource, uses)
             else:
                 yield from _totals(resource, uses)
-            if resource.kind is ResourceKind.UNARY and self.problem.setups:
+            if resource.kind is ResourceKind.UNARY and (resource.setups or self.problem.setups):
                 yield from self._setups(resource, [each for each, _ in uses])
 
     def _instants(self, resource: Resource, uses: list[tuple[Placement, int]]) -> Iterator[str]:
@@ -145,9 +145,10 @@ class _Check:
                 return
 
     def _setups(self, resource: Resource, placed: list[Placement]) -> Iterator[str]:
+        needed = resource.setups or self.problem.setups
         for one, other in pairwise(sorted(placed, key=lambda each: (each.start, each.end))):
             f, g = (self.problem.activities[each.activity].family for each in (one, other))
-            if f >= 0 and g >= 0 and other.start < one.end + self.problem.setups[f][g]:
+            if f >= 0 and g >= 0 and other.start < one.end + needed[f][g]:
                 yield f"{resource.id} has no time to set up from {one.activity} to {other.activity}."
 
     def _budgets(self) -> Iterator[str]:
