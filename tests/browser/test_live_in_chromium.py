@@ -4,6 +4,10 @@ import time
 
 from world import MILL
 
+from interwork.core.blueprint import LinkState
+from interwork.core.clock import now
+from interwork.flows.links import Link
+
 LOAD = 'live-chart live-value[signal="2"]'
 VALUE = f"document.querySelector('{LOAD}').textContent"
 
@@ -68,6 +72,24 @@ def test_a_machine_that_falls_silent_shows_stale_values(visit, running):
             page.wait_for_selector("live-value[data-stale]", timeout=30_000)
         finally:
             running.is_speaking = True
+        page.wait_for_selector(f"{LOAD}:not([data-stale])", timeout=10_000)
+
+
+def test_values_that_stand_still_on_a_link_that_is_up_are_not_stale(visit, running):
+    with visit() as page:
+        page.goto(f"/machines/{MILL}")
+        moving(page)
+        link = Link(resource=MILL, name="Mill", endpoint="opc.tcp://mill", state=LinkState.CONNECTED)
+        running.node.links.by_resource[MILL] = link
+        running.is_speaking = False
+        try:
+            page.wait_for_timeout(17_000)
+            assert page.locator("live-value[data-stale]").count() == 0
+            link.stand(LinkState.DEGRADED, now())
+            page.wait_for_selector("live-value[data-stale]", timeout=5_000)
+        finally:
+            running.is_speaking = True
+            del running.node.links.by_resource[MILL]
         page.wait_for_selector(f"{LOAD}:not([data-stale])", timeout=10_000)
 
 

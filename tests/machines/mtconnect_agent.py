@@ -5,6 +5,7 @@ LOG.txt has SHDR lines (`time|name|value`, `time|name|LEVEL|code|severity|qualif
 starts with. Commands: set|id|value, raw|GROUP|XML of an observation with SEQ in it, condition|LEVEL|code, restart||,
 trim|N| (drops all of its buffer but the last N), silence|| (no more documents), poll|| (streams no longer),
 json|VERSION|, asset|id|time, model|| (says that its device model changed), boundary|TEXT| (and no content length),
+most|N| (refuses to give more observations at once), plain|| (refuses a heartbeat), moved|| (sends on what asks at /),
 cut|| (ends every stream and refuses all requests), mend||.
 """
 
@@ -74,6 +75,7 @@ class Agent:
         self.is_cut = False
         self.json_version = 0
         self.boundary, self.has_length = "cut0123", True
+        self.most, self.refuses, self.is_moved = 100_000, "", False
         self.assets = {}
         self.model_time = "2026-01-01T00:00:00Z"
         self.changed = asyncio.Event()
@@ -170,6 +172,8 @@ class Agent:
 
     @web.middleware
     async def gate(self, request, handler):
+        if self.is_moved and not request.path.startswith("/Machine"):
+            raise web.HTTPFound(f"/Machine{request.path}")
         return web.Response(status=503, text="cut") if self.is_cut else await handler(request)
 
     async def probe(self, request):
@@ -200,8 +204,9 @@ class Agent:
     def first(self):
         return self.buffer[0][0] if self.buffer else self.next
 
-    def out_of_range(self, request):
-        error = f"<Errors><Error errorCode='OUT_OF_RANGE'>must be {self.first()} to {self.next}.</Error></Errors>"
+    def out_of_range(self, request, why=""):
+        why = why or f"'from' must be {self.first()} to {self.next}"
+        error = f"<Errors><Error errorCode='OUT_OF_RANGE'>{why}.</Error></Errors>"
         head = '<MTConnectError xmlns="urn:mtconnect.org:MTConnectError:1.7"><Header/>'
         return self.answer(request, f"{head}{error}</MTConnectError>", 400)
 
@@ -213,6 +218,10 @@ class Agent:
         since = int(request.query["from"])
         if not self.first() <= since <= self.next:
             return self.out_of_range(request)
+        if int(request.query["count"]) > self.most:
+            return self.out_of_range(request, f"'count' must be less than or equal to {self.most}")
+        if self.refuses and self.refuses in request.query:
+            return self.out_of_range(request, f"Unknown parameter '{self.refuses}'")
         if self.is_polled:
             seen = self.since(since, int(request.query["count"]))
             return self.answer(request, self.streams(seen, seen[-1][0] + 1 if seen else since))
@@ -231,7 +240,7 @@ class Agent:
             self.changed.clear()
             if since >= self.next and instance == self.instance:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.changed.wait(), int(request.query["heartbeat"]) / 1000)
+                    await asyncio.wait_for(self.changed.wait(), int(request.query.get("heartbeat", 10_000)) / 1000)
         if self.is_silent:
             await asyncio.Event().wait()
         return response
@@ -247,6 +256,9 @@ class Agent:
             "json": lambda: setattr(self, "json_version", int(item)),
             "asset": lambda: self.add_asset(item, value),
             "model": lambda: setattr(self, "model_time", "2026-01-02T00:00:00Z"),
+            "most": lambda: setattr(self, "most", int(item)),
+            "plain": lambda: setattr(self, "refuses", "heartbeat"),
+            "moved": lambda: setattr(self, "is_moved", True),
             "boundary": lambda: self.__dict__.update(boundary=item, has_length=False),
             "raw": lambda: self.raw(item, value),
             "condition": lambda: self.observe("system", value, level=item),

@@ -2,7 +2,8 @@
 
 Commands: set|Name|value, add|Name|value, delete|Name, many|Name|count, burst|Name|count, null|Name, status|Name|code,
 array|Name, get|Name. JSON: `limits` that are kept, `stated` limits (where they differ, the server lies), `keep_alive`
-count it revises to, `policies` by asyncua's names with a `certificate` and `key`, `user` and `password`, `machinery`.
+count it revises to, `policies` by asyncua's names with a `certificate` and `key`, `only` one mode of them, `user` and
+`password`, `machinery`.
 """
 
 import asyncio
@@ -176,6 +177,10 @@ class Users:
         return User(role=UserRole.Admin) if is_known else None
 
 
+def only(endpoint, mode):
+    return endpoint.SecurityMode == ua.MessageSecurityMode[mode]
+
+
 async def main(port, options):
     server = Server(user_manager=Users(options["user"], options["password"]) if "user" in options else None)
     await server.init()
@@ -200,6 +205,8 @@ async def main(port, options):
         await machine.add_machinery()
     await state_limits(server, options.get("stated", {}))
     async with server:
+        if "only" in options:  # as controllers do whose channel is open and whose users' passwords are encrypted
+            server.iserver.endpoints[:] = [one for one in server.iserver.endpoints if only(one, options["only"])]
         keep_limits(options.get("limits", {}))
         await serve_commands(machine.act)
 

@@ -103,6 +103,15 @@ async def test_what_is_no_json_turns_the_points_bad_and_is_counted(service):
         assert connector.counters["malformed"] == 1
 
 
+async def test_a_service_whose_document_stays_the_same_is_heard_all_the_same(service):
+    service.answers = [
+        *[json({"machine": {"power": {"value": 1}}}, ETag='"a"')] * 2,
+        lambda asked: web.Response(status=304 if asked.headers.get("If-None-Match") == '"a"' else 500),
+    ]
+    async with reading(service, POWER) as (_, batches):
+        assert [len(await anext(batches)), len(await anext(batches))] == [1, 0]
+
+
 async def test_a_service_that_asks_for_patience_gets_it(service):
     service.answers = [json(DOCUMENT), text("", 429, **{"Retry-After": "0"}), json(DOCUMENT)]
     async with reading(service, POWER) as (connector, batches):

@@ -24,8 +24,12 @@ class Device:
         self.number = lambda transaction: transaction
         self.unit = lambda unit: unit
         self.asked = []
+        self.busy, self.connections, self.patience = 0, 0, None
+        """How often it says that it is busy, connections had, and answers after which it ends one."""
 
     async def serve(self, stream):
+        self.connections += 1
+        given = 0
         async with stream:
             buffer = b""
             while True:
@@ -36,12 +40,20 @@ class Device:
                 while len(buffer) >= 8 and len(buffer) >= 6 + int.from_bytes(buffer[4:6], "big"):
                     transaction, _, size, unit = struct.unpack_from(">HHHB", buffer)
                     pdu, buffer = buffer[7 : 6 + size], buffer[6 + size :]
+                    if given == self.patience:
+                        return
                     answer = self.answer(pdu)
                     if answer is not None:
                         head = struct.pack(">HHHB", self.number(transaction), 0, len(answer) + 1, self.unit(unit))
                         await stream.send(head + answer)
+                        given += 1
+                        if given == self.patience:
+                            return
 
     def answer(self, pdu):
+        if pdu[0] == 3 and self.busy:
+            self.busy -= 1
+            return bytes((0x83, 6))
         if pdu[0] not in (3, 22):
             return bytes((pdu[0] | 0x80, 1))
         if pdu[0] == 22:
@@ -154,3 +166,42 @@ async def test_a_field_of_bits_is_a_number_of_its_own_and_written_alone(device):
         codes = await connector.write(commands)
     assert device.words[5] == 0b0101_0110
     assert [code >> 30 for code in codes] == [0, 2, 2]
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+async def test_a_gateway_that_ends_its_connection_after_each_answer_is_read_and_written_all_the_same(device, in_flight):
+    device.patience = 1
+    entries = [{"address": address} for address in (0, 20, 40, 60)]
+    async with connected(device, *entries, gap=0, max_in_flight=in_flight) as connector:
+        told = await polls(connector, 5)
+        codes = await connector.write([Command(address="0.1", value=1), Command(address="20.1", value=1)])
+    assert told == [{address: (float(address), GOOD) for address in ("0", "20", "40", "60")}] * 5
+    assert connector.counters["reopened"] >= 15
+    assert BAD_TIMEOUT not in codes
+
+
+async def test_a_gateway_that_ends_its_connection_now_and_then_does_not_end_the_link(device):
+    device.patience = 3
+    async with connected(device, {"address": 7}) as connector:
+        told = await polls(connector, 10)
+    assert told == [{"7": (7.0, GOOD)}] * 10
+    assert 2 <= device.connections <= 6
+
+
+async def test_connections_that_are_ended_before_any_answer_are_a_lost_link(device):
+    """A port that is forwarded to nothing, and a serial server whose line is down, take a connection and end it."""
+    device.patience = 0
+    async with connected(device, {"address": 7}) as connector:
+        with pytest.raises(MachineUnreachable, match="closed"):
+            await polls(connector, 1)
+    assert device.connections <= 6
+
+
+async def test_a_device_that_is_busy_is_asked_again_a_little_later(device):
+    async with connected(device, {"address": 7}) as connector:
+        device.busy = 2
+        assert await polls(connector, 1) == [{"7": (7.0, GOOD)}]
+        device.busy = 3
+        first, second = await polls(connector, 2)
+    assert first["7"][1] == 0x8004_0000, "a device that stays busy is told as it is"
+    assert second == {"7": (7.0, GOOD)}

@@ -40,6 +40,7 @@ async def test_a_forbidden_register_in_a_block_goes_bad_and_the_others_are_read(
     assert connector.counters["splits"] == 1
     assert qualities == {0: GOOD, 1: GOOD, 9: BAD_OUT_OF_RANGE, 12: GOOD, 13: GOOD}
     assert dict(zip(batch.signal, batch.value, strict=True))[13] == 77.0
+    assert any("refuses 1 registers, the first 9 (illegal data address)" in one for one in connector.remarks)
 
 
 async def test_a_frozen_device_raises_within_its_time_out(machine):

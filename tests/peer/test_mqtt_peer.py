@@ -82,13 +82,52 @@ async def test_browse_lists_every_leaf_heard_with_meaning_and_unit(broker):
     async with friend(broker.port) as other, plain(broker, "look/+/#", browse_s=3) as connector:
         other.publish("look/mill/state", json.dumps({"execution": "Running", "parts": {"partCount": 7}}))
         other.publish("look/mill/power", json.dumps({"value": 1.5, "unit": "kW", "ts": AT}))
-        other.publish("look/mill/broken", "on")
+        other.publish("look/mill/broken", "{on")
         found = {one.address: one for one in await connector.browse()}
     assert found["look/mill/state#/execution"].meaning is Meaning.EXECUTION
     assert found["look/mill/state#/parts/partCount"].meaning is Meaning.PART_COUNT
     power = found["look/mill/power#/value"]
     assert (power.name, power.unit, power.meaning) == ("mill/power", "kW", Meaning.POWER)
     assert not any("broken" in address for address in found)
+
+
+async def test_words_and_numbers_as_they_stand_are_read_and_numbers_in_quotes_too(broker):
+    """Many devices publish ON and 21,5 and no JSON; others write their numbers as texts."""
+    said = {
+        "state": "ON",
+        "level": "21,5",
+        "count": "7",
+        "doc": '{"t": "21,5", "order": "4711"}',
+        "picture": b"\x00\xff",
+    }
+    async with friend(broker.port) as other, plain(broker, "w/#", decimal=",") as connector:
+        for name, content in said.items():
+            other.publish(f"w/{name}", content, qos=1)
+        found = {one.address: one.is_text for one in await connector.browse()}
+        assert found == {
+            "w/state#": True,
+            "w/level#": False,
+            "w/count#": False,
+            "w/doc#/t": False,
+            "w/doc#/order": True,
+        }
+        assert connector.counters["malformed"] == 1
+        wanted = points("w/level#", "w/state#", "w/doc#/t", texts=("w/state#",))
+        async with aclosing(connector.readings(wanted)) as batches:
+            rows = await rows_until(batches, lambda rows: len(rows) == 3)
+    assert [(n, value, quality) for n, _, value, quality in sorted(rows)] == [
+        (0, 21.5, GOOD),
+        (1, "ON", GOOD),
+        (2, 21.5, GOOD),
+    ]
+
+
+@needs_mosquitto
+async def test_a_shared_subscription_is_read_like_another(mosquitto):
+    async with friend(mosquitto.port) as other, plain(mosquitto, "$share/nodes/s/+") as connector:
+        other.publish("s/mill", '{"power": 2.5}', qos=1)
+        (found,) = await connector.browse()
+    assert (found.address, found.name) == ("s/mill#/power", "mill/power")
 
 
 async def test_readings_have_the_payloads_time_and_faults_are_of_the_point_or_the_payload(broker):

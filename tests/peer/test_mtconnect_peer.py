@@ -131,7 +131,13 @@ async def test_the_hole_begins_right_after_the_last_observation(machine):
     assert batch.time_us[0] == max(before.time_us) + 1
 
 
-@pytest.mark.parametrize("event", [("poll",), ("json", 1), ("json", 2), ("boundary", "x'()+_,-./:=?")])
+HABITS = [
+    *(("poll",), ("json", 1), ("json", 2), ("boundary", "x'()+_,-./:=?"), ("boundary", "--its-own-dashes")),
+    *(("most", 1000), ("most", 60), ("plain",)),
+]
+
+
+@pytest.mark.parametrize("event", HABITS)
 async def test_agents_of_other_habits_are_read_without_loss_or_repeat(machine, event):
     await tell(machine, *event)
     connector = MTConnectConnector(machine.endpoint, machine.options | {"format": "json", "interval_ms": 20})
@@ -142,10 +148,19 @@ async def test_agents_of_other_habits_are_read_without_loss_or_repeat(machine, e
         rows += await collect(batches, lambda rows: (1, 28.0) in [row[:2] for row in rows])
     counts = [value for number, value, _, _ in rows if number == 1]
     assert counts[:29] == [float(count) for count in range(29)]
+    assert connector.counters["gaps"] == 0
 
 
 VARS, OFFSETS = Point(number=5, address="vars", is_text=True), Point(number=6, address="offsets", is_text=True)
 VIBRATION = Point(number=7, address="vib")
+
+
+async def test_an_agent_whose_machine_stands_still_is_heard_by_its_heartbeats(machine):
+    options = machine.options | {"heartbeat_ms": 500}
+    async with MTConnectConnector(machine.endpoint, options) as connector, aclosing(connector.readings([COUNT])) as got:
+        assert len(await anext(got)) == 1
+        with anyio.fail_after(10):
+            assert [len(await anext(got)), len(await anext(got))] == [0, 0]
 
 
 async def test_sets_tables_and_time_series_are_read_from_the_stream(machine):
@@ -339,6 +354,15 @@ async def test_whatever_answers_in_an_agents_place_is_unreachable_in_words(kind,
             async with MTConnectConnector(f"mtconnect://127.0.0.1:{port}", {}):
                 pass
         group.cancel_scope.cancel()
+
+
+async def test_an_address_that_leads_elsewhere_says_where_to_and_one_that_is_not_there_says_so(machine):
+    await tell(machine, "moved")
+    root = machine.endpoint.removesuffix("/Machine")
+    for place, words in ((root, "sends /probe on to '/Machine/probe'"), (f"{root}/Machine/no", "HTTP 404")):
+        with pytest.raises(MachineUnreachable, match=words):
+            async with MTConnectConnector(place, {}):
+                pass
 
 
 async def test_an_agent_without_the_named_device_is_unreachable_with_the_agents_own_words(machine):

@@ -83,8 +83,9 @@ async def test_properties_arrays_and_the_servers_own_nodes_are_not_proposed(mach
 async def test_a_browse_beyond_the_node_cap_names_the_limit_and_a_deeper_root_helps(doomed):
     await tell(doomed, "many", "v", 120)
     async with OpcUaConnector(doomed.endpoint, {"max_nodes": 100}) as connector:
-        with pytest.raises(LimitReached, match="100 nodes"):
+        with pytest.raises(LimitReached, match="100 nodes") as caught:
             await connector.browse()
+    assert "Machine (ns=2;" in caught.value.remedy, "whoever has to name a deeper node is told which there are"
     async with OpcUaConnector(doomed.endpoint, {"root": "nsu=urn:test:machine;s=v7"}) as connector:
         assert await connector.browse() == []
 

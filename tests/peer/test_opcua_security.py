@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
+from asyncua import ua
 from asyncua.crypto import cert_gen
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,6 +17,7 @@ from machines.running import Server, free_port
 from interwork.cli import main
 from interwork.connectors import Point
 from interwork.connectors.opcua import OpcUaConnector, pki
+from interwork.connectors.opcua.security import CarefulClient
 from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.resource import GOOD
 
@@ -123,6 +125,52 @@ def test_a_password_does_not_travel_unprotected_unless_a_person_says_so(tmp_path
     finally:
         server.stop()
     assert any("unprotected" in one for one in said)
+
+
+@pytest.fixture
+def half_open(tmp_path):
+    """A controller whose channel is open and whose users' passwords are encrypted for its certificate."""
+    options = {**server_files(tmp_path), "user": "u", "password": "p", "only": "None_"}
+    options["policies"] = ["NoSecurity", "Basic256Sha256_SignAndEncrypt"]
+    server = Server("opcua_server.py", port := free_port(), json.dumps(options))
+    yield f"opc.tcp://127.0.0.1:{port}/machine"
+    server.stop()
+
+
+def test_an_open_channel_takes_a_password_that_is_encrypted_for_a_trusted_certificate(half_open, tmp_path):
+    wanted = {"pki": str(tmp_path / "pki"), "username": "u", "password": "p"}
+    with pytest.raises(Refused) as caught:
+        asyncio.run(enter(half_open, wanted))
+    assert caught.value.rule == "opcua.trust", "a stranger's certificate may be a thief's"
+    pki.trust(tmp_path / "pki", pki.rejected(tmp_path / "pki")[0].thumbprint)
+    said = asyncio.run(enter(half_open, wanted))
+    assert said[:2] == [
+        "The server offers no security: the link is neither signed nor encrypted.",
+        "The password is encrypted for the server's certificate.",
+    ]
+    with pytest.raises(Refused) as caught:
+        asyncio.run(enter(half_open, wanted | {"password": "other"}))
+    assert caught.value.rule == "opcua.user"
+
+
+def test_a_server_that_wants_a_user_says_so_where_none_is_given(half_open, tmp_path):
+    with pytest.raises(Refused, match="without a user name") as caught:
+        asyncio.run(enter(half_open, {"pki": str(tmp_path / "pki")}))
+    assert "username" in caught.value.remedy
+
+
+def test_a_password_is_kept_back_where_the_session_asks_for_it_in_another_way_than_the_list_said():
+    client = CarefulClient("opc.tcp://127.0.0.1:1")
+    client._policy_ids = [ua.UserTokenPolicy(PolicyId="u", TokenType=ua.UserTokenType.UserName)]
+    assert client.server_policy(ua.UserTokenType.UserName).PolicyId == "u"
+    client.sealed_for = b"trusted"
+    with pytest.raises(ua.UaError, match="another way"):
+        client.server_policy(ua.UserTokenType.UserName)
+    client._policy_ids[0].SecurityPolicyUri = "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256"
+    with pytest.raises(ua.UaError, match="another way"):
+        client.server_policy(ua.UserTokenType.UserName)
+    client.security_policy.peer_certificate = b"trusted"
+    assert client.server_policy(ua.UserTokenType.UserName).PolicyId == "u"
 
 
 def test_a_server_without_security_is_used_and_that_is_said_but_not_after_it_had_some(tmp_path):

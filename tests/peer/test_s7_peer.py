@@ -61,6 +61,7 @@ async def test_a_span_that_is_refused_is_read_tag_by_tag(server):
     for poll in (told, again):
         assert [poll[tag["address"]][1] for tag in tags] == [GOOD, GOOD, BAD_OUT_OF_RANGE]
     assert connector.counters["splits"] == 1
+    assert any("refuses 1 tags, the first DB1.DBW202 (code 0x05)" in one for one in connector.remarks)
 
 
 async def test_two_hundred_tags_are_read_in_requests_that_fit(server):

@@ -137,8 +137,27 @@ async def test_a_frozen_broker_is_a_lost_link_within_twenty_seconds(doomed):
     async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
         await anext(batches)
         doomed.servers[0].freeze()
+        signs = []
         with pytest.raises(MachineUnreachable, match="MQTT"), anyio.fail_after(20):
-            await anext(batches)
+            await count(batches, signs)
+        assert signs in ([], [0]), "a broker that is frozen gives no sign of life"
+
+
+async def count(batches, sizes):
+    async for batch in batches:
+        sizes.append(len(batch))
+
+
+async def test_a_quiet_node_is_heard_as_long_as_its_broker_answers(machine):
+    """A node speaks when something changes: what stands still all night is neither silent nor connected anew."""
+    options = {"keep_alive_s": 1}
+    async with (
+        SparkplugConnector(machine.endpoint, options) as connector,
+        aclosing(connector.readings([COUNT])) as batches,
+    ):
+        assert len(await anext(batches)) == 1
+        with anyio.fail_after(15):
+            assert [len(await anext(batches)), len(await anext(batches))] == [0, 0]
 
 
 async def test_a_node_that_is_not_there_raises_in_bounded_time(machine):

@@ -3,12 +3,12 @@
 import argparse
 import getpass
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from interwork.app import read_settings
 from interwork.cli.calls import Remote, add_data, show
 from interwork.cli.remote import plain, read_toml
 from interwork.connectors.mapfile import read_map
@@ -16,6 +16,7 @@ from interwork.core.errors import BadInput, DiskFull
 from interwork.flows.ingest import Connection, mapping, measured
 from interwork.flows.ingest.probing import WATCH_S, Proposal, Proposed
 from interwork.store.secrets import Secrets
+from interwork.store.settings import read_settings
 
 SHOWN = 200
 """Signals of a proposal printed at the most; all are in the file of --write-mapping."""
@@ -63,6 +64,14 @@ def _add_connect(verbs: Any) -> None:  # noqa: ANN401
         "--map", type=Path, help="CSV or TOML: the registers of a modbus:// or the tags of an s7:// machine"
     )
     connect.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the connector: username=ann, password=secret:mill, interval_s=0.5, root=nsu=urn:x;i=1; "
+        "those of a protocol are in docs/connectors.md, and a wrong name says which there are",
+    )
+    connect.add_argument(
         "--probe", action="store_true", help="only show what the machine has and would be connected as"
     )
     connect.add_argument("--yes", action="store_true", help="do not ask on the terminal")
@@ -93,7 +102,9 @@ def connect_machine(arguments: argparse.Namespace) -> int:
     body["endpoint"] = "" if arguments.endpoint == "none" else arguments.endpoint
     body["name"] = arguments.name or body.get("name") or body["endpoint"]
     if arguments.map:
-        body["options"] = body.get("options", {}) | _map(arguments.map, body["endpoint"])
+        body["options"] = body.get("options", {}) | map_of(arguments.map, body["endpoint"])
+    if arguments.option:
+        body["options"] = body.get("options", {}) | options_of(arguments.option)
     remote = Remote(arguments.data)
     is_asking = sys.stdin.isatty() and not arguments.yes and not arguments.json
     is_looking = arguments.probe or arguments.write_mapping or arguments.only or arguments.set or arguments.mapping
@@ -106,6 +117,8 @@ def connect_machine(arguments: argparse.Namespace) -> int:
         if arguments.probe or arguments.write_mapping:
             return _only_look(arguments, looked, proposal, chosen)
         body = msgspec.to_builtins(asked)
+        if proposal.fault and not is_asking:
+            print(f"Its signals could not be read: {proposal.fault}", file=sys.stderr)
         if is_asking:
             _print(looked, proposal, chosen)
             if input("Connect it like this? [y/N] ").strip().lower() not in ("y", "yes"):
@@ -114,13 +127,28 @@ def connect_machine(arguments: argparse.Namespace) -> int:
     return _connect(arguments, remote, body)
 
 
-def _map(path: Path, endpoint: str) -> dict[str, Any]:
+def map_of(path: Path, endpoint: str) -> dict[str, Any]:
     """Read the file that says what a machine has which does not describe itself."""
     try:
         content = path.read_bytes()
     except OSError as fault:
         raise BadInput(f"The map cannot be read: {fault.strerror}.", where=str(path), remedy="Give a file.") from fault
     return plain(read_map(content, path.name, endpoint.partition("://")[0]))  # type: ignore[no-any-return]  # a table
+
+
+def options_of(said: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE options: a text, but for true, false, and what is written as a list or table of TOML."""
+    options: dict[str, Any] = {}
+    for one in said:
+        name, mark, value = one.partition("=")
+        if not mark or not name.strip():
+            raise BadInput(f"The option {one!r} has no value.", remedy="Write --option name=value.")
+        is_toml = value in ("true", "false") or value[:1] in ("[", "{")
+        try:
+            options[name.strip()] = tomllib.loads(f"it = {value}")["it"] if is_toml else value
+        except tomllib.TOMLDecodeError as fault:
+            raise BadInput(f"The option {name} is not TOML: {fault}.", remedy="Write it as in a TOML file.") from fault
+    return plain(options)  # type: ignore[no-any-return]  # a table
 
 
 def _chosen(arguments: argparse.Namespace, proposal: Proposal) -> tuple[mapping.Mapped, ...]:
@@ -154,6 +182,8 @@ def _only_look(
 
 def _print(looked: dict[str, Any], proposal: Proposal, chosen: tuple[mapping.Mapped, ...]) -> None:
     said = {one.address: one for one in chosen}
+    if proposal.nameplate:
+        print("It says it is: " + ", ".join(f"{name} {text}" for name, text in proposal.nameplate.items()))
     print(f"{'signal':<28} {'meaning':<15} {'unit':<8} {'says':<14} {'per s':>7}  {'deadband offered':<16} address")
     for one in proposal.signals[:SHOWN]:
         print(_line(one, said.get(one.address)))
@@ -161,6 +191,8 @@ def _print(looked: dict[str, Any], proposal: Proposal, chosen: tuple[mapping.Map
         print(f"… and {len(proposal.signals) - SHOWN} more.")
     if proposal.fault:
         print(f"Its signals could not be read: {proposal.fault}")
+    for remark in proposal.remarks:
+        print(f"Note: {remark}")
     print(looked["forecast"])
     for one in looked["broken"]:
         print(f"  - {one['message']} {one['remedy']}")
@@ -238,6 +270,9 @@ def _print_state(one: dict[str, Any]) -> None:
     )
     if one["said"] and one["state"] not in ("connected", "starting"):
         print(f"{'':<28} {one['said']} {one['remedy']}".rstrip())
+    for remark in one["remarks"]:
+        if "refuses" in remark or "not read" in remark:
+            print(f"{'':<28} {remark}")
 
 
 def _print_uplink(uplink: dict[str, Any]) -> None:

@@ -25,6 +25,9 @@ FLUSH_READINGS = 5_000
 FLUSH_S = 0.1
 """A batch is handed over at this age, in seconds, at the latest."""
 
+ALIVE_S = 2.0
+"""A quiet machine that is known to be there says so, by an empty batch, so often at the most, in seconds."""
+
 BAD = 0x8000_0000
 BAD_DECODING = 0x8007_0000
 BAD_TIMEOUT = 0x800A_0000
@@ -77,7 +80,10 @@ class Connector(Protocol):
         ...
 
     def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
-        """Yield column batches until closed; raise MachineUnreachable when the link drops."""
+        """Yield column batches until closed; raise MachineUnreachable when the link drops.
+
+        An empty one is a sign of life: the machine, or who speaks for it, was heard and had nothing new.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """Endpoints and options read once, at the edge: what is wrong is said before a socket is opened."""
 
 import logging
+import socket
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -25,6 +26,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return MachineUnreachable(f"{self.host}:{self.port} {state}", remedy=remedy, where=self.text)
 
 
+def reason(fault: BaseException) -> str:
+    """Say in words why a connection failed; what a library raises, in its own."""
+    if isinstance(fault, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(fault, socket.gaierror):
+        return "there is no such name"
+    if isinstance(fault, TimeoutError):
+        return "no answer came in time"
+    return str(fault)[:160] or type(fault).__name__
+
+
 def parse_endpoint(text: str, scheme: str, default_port: int) -> Endpoint:
     """Read `scheme://host[:port][/path][?query]`; raise BadInput naming the fault."""
     example = f"Write {scheme}://host:port."
@@ -34,7 +46,9 @@ def parse_endpoint(text: str, scheme: str, default_port: int) -> Endpoint:
         (host or "").encode("idna")
     except ValueError as fault:
         raise BadInput(f"{text!r} is no endpoint: {fault}.", remedy=example) from fault
-    if parts.scheme != scheme or not host or any(mark.isspace() for mark in text):
+    if any(mark.isspace() for mark in text) and "@" not in parts.netloc:
+        raise BadInput(f"{text!r} has a space in it.", remedy="Write a space within a name as %20.")
+    if parts.scheme != scheme or not host:
         raise BadInput(f"{text!r} is no {scheme} endpoint.", remedy=example)
     if "@" in parts.netloc:
         raise BadInput(

@@ -5,13 +5,15 @@ depth, elements of an array and leaves; what lies beyond is counted, not read.
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from interwork.connectors import BAD_OUT_OF_RANGE, BAD_TYPE
+from interwork.connectors.endpoint import text_option
 from interwork.connectors.naming import unit_code
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput, MachineUnreachable
@@ -29,9 +31,15 @@ EXACT = 1 << 53
 UNCERTAIN_SUBNORMAL = 0x4095_0000
 """OPC UA Uncertain_SubNormal: here, the double nearest to a whole number that is no double."""
 
+LONGEST_BARE = 256
+"""Characters of a payload that is no JSON but a word or a number as it stands."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
 _TIME_NAMES = ("timestamp", "ts", "time", "datetime")
 _UNIT_NAMES = frozenset({"unit", "units", "uom", "engunit"})
 _EARLIEST_US, _LATEST_US = 0, 253_402_300_799_000_000
+_EPOCH_DIGITS = (10, 13, 16, 19)
+"""Of a time since 1970 written as a text, from 2001 to 2286 in seconds to nanoseconds; 20261122 is a date."""
 _LATEST = 1e21
 """No time since 1970 is a larger number, in whichever unit."""
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -57,6 +65,42 @@ def decode(content: bytes) -> Any:  # noqa: ANN401 - any JSON
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedPayload(f"A payload is no JSON: {str(fault)[:120]}.") from fault
+
+
+def bare(content: bytes) -> str | None:
+    """Read a payload that is no JSON as the word or number it is; None where it is neither."""
+    try:
+        text = content.decode().strip()
+    except UnicodeDecodeError:
+        return None
+    is_word = 0 < len(text) <= LONGEST_BARE and text.isprintable() and text[0] not in '{["'
+    return text if is_word else None
+
+
+def number_in(text: str, decimal: str = ".") -> int | float | None:
+    """Read a text that is a decimal number and nothing else; None for any other. An empty mark is either, but one."""
+    plain = text.strip()
+    if decimal == "," or (not decimal and "," in plain):
+        plain = "" if "." in plain else plain.replace(",", ".", 1)
+    if not _NUMBER.fullmatch(plain):
+        return None
+    return int(plain) if plain.lstrip("+-").isdecimal() else float(plain)
+
+
+def speaks(leaf: Leaf, decimal: str = ".") -> bool:
+    """Tell whether a leaf is proposed as a text: a whole number in quotes without a unit may be a name and is one."""
+    if not isinstance(leaf.value, str):
+        return False
+    number = number_in(leaf.value, decimal)
+    return number is None or (isinstance(number, int) and not leaf.unit)
+
+
+def decimal_option(options: Mapping[str, Any]) -> str:
+    """Read the option `decimal`: the mark of numbers that come as texts; raise BadInput."""
+    mark = text_option(options, "decimal", ".")
+    if mark not in (".", ","):
+        raise BadInput(f"The option decimal is {mark!r}.", remedy="Give a point or a comma.")
+    return mark
 
 
 def leaves(document: Any) -> tuple[list[Leaf], int]:  # noqa: ANN401 - any JSON
@@ -122,7 +166,12 @@ def resolve(document: Any, tokens: tuple[str, ...]) -> Any:  # noqa: ANN401 - an
     return document
 
 
-def reading_of(value: Any, *, is_text: bool) -> tuple[float | str | None, int]:  # noqa: ANN401 - any JSON
+def reading_of(
+    value: Any,  # noqa: ANN401 - any JSON
+    *,
+    is_text: bool,
+    decimal: str = ".",
+) -> tuple[float | str | None, int]:
     """Turn a leaf into a value and an OPC UA status code; never raises on what may be sent."""
     if value is None:
         return None, BAD_NO_DATA
@@ -131,9 +180,10 @@ def reading_of(value: Any, *, is_text: bool) -> tuple[float | str | None, int]: 
     if is_text:
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         return (text, GOOD) if len(text) <= LONGEST_TEXT else (None, BAD_TYPE)
-    if isinstance(value, str):
+    number = number_in(value, decimal) if isinstance(value, str) else value
+    if number is None:
         return None, BAD_TYPE
-    return whole_reading(value) if isinstance(value, int) else _number(value)
+    return whole_reading(number) if isinstance(number, int) else _number(number)
 
 
 def _number(value: float) -> tuple[float | None, int]:
@@ -181,7 +231,10 @@ def _time_us(value: object, form: str) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return _iso_us(value) if form in ("auto", "iso") else None
+        number = number_in(value) if form != "iso" else None
+        if number is None or (form == "auto" and len(value.strip().partition(".")[0]) not in _EPOCH_DIGITS):
+            return _iso_us(value) if form in ("auto", "iso") else None
+        value = number
     if not isinstance(value, int | float) or form == "iso" or not abs(value) < _LATEST:
         return None
     return int(value * 1_000_000 / _PER_SECOND[form if form in _PER_SECOND else _by_size(abs(value))])

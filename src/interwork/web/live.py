@@ -22,10 +22,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from interwork.core.blueprint import LinkState
 from interwork.core.clock import from_us, now
 from interwork.core.errors import BadInput, InterworkError
-from interwork.core.resource import Resource, Signal, is_good
+from interwork.core.resource import BAD_NO_DATA, Resource, Signal, is_good
 from interwork.flows import look
+from interwork.flows.links import Link, Links
 from interwork.stream import Live, columns_of
 from interwork.web.access import MAY, node_of, require
 
@@ -35,6 +37,8 @@ BEAT_S = 0.8
 """Longest time between two frames, and how often permission is asked again: a view is cut within two of them."""
 SIGNALS_MAX = 500
 QUALITIES = ("good", "uncertain", "bad", "none")
+SILENT, HEARD = 4, 8
+"""Bits beside a quality: the signal's machine fell silent; a link that is up says whether it did."""
 PAGES_MAX = 200
 """Different sets of signals whose newest frame is kept for pages to share."""
 
@@ -70,8 +74,8 @@ def sample_of(live: Live, signal: Signal) -> Sample:
 
 
 def quality_of(code: int, *, has_value: bool = True) -> str:
-    """Name the severity of an OPC UA status code; a good code without a value is none."""
-    if is_good(code):
+    """Name the severity of an OPC UA status code; a good code without a value is none, as is Bad_NoData."""
+    if is_good(code) or code == BAD_NO_DATA:
         return "good" if has_value else "none"
     return "uncertain" if code >> 30 == 1 else "bad"
 
@@ -87,7 +91,7 @@ class Frame(NamedTuple):
     """What those that speak in words say, by signal number."""
 
     def packed(self) -> bytes:
-        """Pack it: now and each source time (ms), each value (all float64), each quality (uint8)."""
+        """Pack it: now and each source time (ms), each value (all float64), each quality with its bits (uint8)."""
         head = np.concatenate([[self.now_ms], self.time_ms, self.value])
         return head.tobytes() + self.quality.tobytes()
 
@@ -101,21 +105,33 @@ class Frames:
     """Makes frames; pages that show the same signals share one until something changes."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, ...], tuple[int, Frame, bytes]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], tuple[tuple[int, bytes], Frame, bytes]] = OrderedDict()
 
-    def at(self, live: Live, numbers: tuple[int, ...]) -> tuple[Frame, bytes]:
-        """Give the present frame of some signals, and the same packed."""
-        kept = self._kept.pop(numbers, None)
-        if kept is None or kept[0] != live.revision or now().timestamp() * 1000 - kept[1].now_ms > TICK_S * 1000:
-            frame = frame_of(live, numbers)
-            kept = (live.revision, frame, frame.packed())
+    def at(self, live: Live, numbers: tuple[int, ...], bits: bytes = b"") -> tuple[Frame, bytes]:
+        """Give the present frame of some signals, and the same packed; `bits` go beside their qualities."""
+        kept, state = self._kept.pop(numbers, None), (live.revision, bits)
+        if kept is None or kept[0] != state or now().timestamp() * 1000 - kept[1].now_ms > TICK_S * 1000:
+            frame = frame_of(live, numbers, bits)
+            kept = (state, frame, frame.packed())
         self._kept[numbers] = kept
         if len(self._kept) > PAGES_MAX:
             self._kept.popitem(last=False)
         return kept[1], kept[2]
 
 
-def frame_of(live: Live, numbers: Sequence[int]) -> Frame:
+def bits_of(links: Links, signals: Sequence[Signal]) -> bytes:
+    """Tell of each signal whether the link of its machine is up, and whether the machine fell silent on it."""
+    bits = {one: _bits(links.by_resource.get(one)) for one in {one.resource for one in signals}}
+    return bytes(bits[one.resource] for one in signals)
+
+
+def _bits(link: Link | None) -> int:
+    if link is None or link.state not in (LinkState.CONNECTED, LinkState.DEGRADED):
+        return 0
+    return HEARD | (SILENT if link.state is LinkState.DEGRADED else 0)
+
+
+def frame_of(live: Live, numbers: Sequence[int], bits: bytes = b"") -> Frame:
     """Read what some signals say now."""
     columns = columns_of(live.values(numbers))
     wanted = np.asarray(numbers, np.int64)
@@ -130,8 +146,11 @@ def frame_of(live: Live, numbers: Sequence[int]) -> Frame:
         time_ms[hit], value[hit] = columns.time_us[place] / 1000, columns.value[place]
         words = {str(columns.signal[row]): text for row, text in enumerate(columns.text) if text}
         has_value = np.isfinite(value[hit]) | np.isin(columns.signal[place], [int(one) for one in words])
-        severity = columns.quality[place] >> 30
+        code = columns.quality[place]
+        severity = np.where(code == BAD_NO_DATA, 0, code >> 30)
         quality[hit] = np.where(severity == 0, np.where(has_value, 0, 3), np.where(severity == 1, 1, 2))
+    if bits:
+        quality |= np.frombuffer(bits, np.uint8)
     return Frame(now().timestamp() * 1000, time_ms, value, quality, words)
 
 
@@ -159,10 +178,10 @@ async def may_listen(connection: HTTPConnection, signals: Sequence[Signal]) -> N
 
 async def frames(connection: HTTPConnection, signals: Sequence[Signal]) -> AsyncGenerator[tuple[Frame, bytes], None]:
     """Give the signals as they are, at once, on every change, and as a heartbeat, for as long as they may be seen."""
-    live, shared = node_of(connection).live, connection.app.state.frames
-    numbers = tuple(one.number for one in signals)
+    node, shared = node_of(connection), connection.app.state.frames
+    live, numbers = node.live, tuple(one.number for one in signals)
     checked = anyio.current_time()
-    yield shared.at(live, numbers)
+    yield shared.at(live, numbers, bits_of(node.links, signals))
     async with live.subscribe(numbers, every_s=TICK_S) as changes:
         while True:
             with anyio.move_on_after(BEAT_S):
@@ -171,7 +190,7 @@ async def frames(connection: HTTPConnection, signals: Sequence[Signal]) -> Async
                 connection.state.visitor = None
                 await may_listen(connection, signals)
                 checked = anyio.current_time()
-            yield shared.at(live, numbers)
+            yield shared.at(live, numbers, bits_of(node.links, signals))
 
 
 async def socket(websocket: WebSocket) -> None:

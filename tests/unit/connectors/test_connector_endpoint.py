@@ -1,12 +1,13 @@
 """Endpoints and options: what is wrong is said before a socket is opened."""
 
+import socket
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
+from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, reason, text_option
 from interwork.core.errors import BadInput, MachineUnreachable
 
 
@@ -63,3 +64,23 @@ def test_a_text_option_must_be_a_text():
 def test_an_option_nobody_reads_is_bad_input_naming_the_known_ones():
     with pytest.raises(BadInput, match=r"intervall.*interval_s"):
         check_options({"intervall": 1}, ("interval_s",))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 4840)"), "nobody listens there"),
+        (socket.gaierror(-2, "Name or service not known"), "there is no such name"),
+        (TimeoutError(), "no answer came in time"),
+        (ValueError("odd"), "odd"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_why_a_connection_failed_is_said_in_words(fault, words):
+    assert reason(fault) == words
+
+
+def test_a_space_in_an_endpoint_is_answered_with_how_to_write_it():
+    with pytest.raises(BadInput) as caught:
+        parse_endpoint("mqtt://broker/My Group/E", "mqtt", 1883)
+    assert "%20" in caught.value.remedy

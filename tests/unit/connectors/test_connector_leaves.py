@@ -14,11 +14,15 @@ from interwork.connectors.leaves import (
     MOST_ELEMENTS,
     MOST_LEAVES,
     UNCERTAIN_SUBNORMAL,
+    Leaf,
     MalformedPayload,
+    bare,
     decode,
     leaves,
+    number_in,
     reading_of,
     resolve,
+    speaks,
     time_rule,
     time_us_of,
     tokens_of,
@@ -84,7 +88,15 @@ def test_every_leaf_is_found_again_by_its_pointer(document):
         (2**54, False, (float(2**54), GOOD)),
         (2**53 + 1, True, (str(2**53 + 1), GOOD)),
         ("a", True, ("a", GOOD)),
-        ("1.5", False, (None, BAD_TYPE)),
+        ("1.5", False, (1.5, GOOD)),
+        (" -7 ", False, (-7.0, GOOD)),
+        ("1e3", False, (1000.0, GOOD)),
+        ("1,5", False, (None, BAD_TYPE)),
+        ("1.5 kW", False, (None, BAD_TYPE)),
+        ("1_000", False, (None, BAD_TYPE)),
+        ("inf", False, (None, BAD_TYPE)),
+        ("\u0661", False, (None, BAD_TYPE)),
+        ("9" * 25, False, (1e25, UNCERTAIN_SUBNORMAL)),
         ("x" * 5000, True, (None, BAD_TYPE)),
         (None, False, (None, BAD_NO_DATA)),
         ({}, False, (None, BAD_TYPE)),
@@ -93,6 +105,40 @@ def test_every_leaf_is_found_again_by_its_pointer(document):
 )
 def test_a_leaf_is_a_reading_or_bad(value, is_text, outcome):
     assert reading_of(value, is_text=is_text) == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1,5", 1.5), ("-0,25", -0.25), ("7", 7), ("1.234,5", None), ("1,2,3", None), ("1.5", None)]
+)
+def test_a_decimal_comma_is_read_where_a_person_says_so_and_never_with_thousands(text, number):
+    assert number_in(text, ",") == number
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "outcome"),
+    [("4711", "", True), ("4711", "kW", False), ("47.11", "", False), ("4711-A", "kW", True), (4711, "", False)],
+)
+def test_a_whole_number_in_quotes_may_be_a_name_and_is_proposed_as_a_text(value, unit, outcome):
+    assert speaks(Leaf("/x", value, unit)) is outcome
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        *(
+            (b" ON\n", "ON"),
+            (b"12,5", "12,5"),
+            (b"NaN", "NaN"),
+            (b"{x", None),
+            (b"[1", None),
+            (b'"a', None),
+            (b"", None),
+        ),
+        *((b"\xff\x01", None), (b"a\x00b", None), (b"x" * 300, None)),
+    ],
+)
+def test_a_payload_that_is_no_json_may_be_a_bare_word_or_number(content, text):
+    assert bare(content) == text
 
 
 @pytest.mark.parametrize("content", [b"", b"on", b"{", b"\xff", b'{"a":NaN}', b"[" * 100_000])
@@ -121,6 +167,11 @@ def test_any_octets_are_json_or_malformed(content):
         ({"ts": AT}, "auto", "auto", AT),
         ({"ts": AT * 1000}, "auto", "auto", AT),
         ({"m": {"at": [0, AT // 1000]}}, "/m/at/1", "ms", AT),
+        ({"ts": str(AT // 1_000)}, "auto", "auto", AT),
+        ({"ts": f"{AT // 1_000_000}.0"}, "auto", "s", AT),
+        ({"ts": str(AT // 1_000)}, "auto", "iso", None),
+        ({"ts": "20260101"}, "auto", "auto", AT),
+        ({"ts": "20260101000000"}, "auto", "auto", None),
         ({"a": 1}, "auto", "auto", 0),
         ({"ts": "2026-01-01T00:00:00Z"}, "none", "auto", 0),
         (5, "auto", "auto", 0),

@@ -217,3 +217,78 @@ async def test_neither_dots_nor_links_lead_out_of_the_folders_that_are_allowed(t
         got = await taken(reader, POINTS, 4)
     assert len(got) == 4
     assert reader.counters["outside"] == 1
+
+
+SPREADSHEET = (
+    "sep=;\r\nZeit;Temperatur [°C];Stück;Vermerk\r\n"
+    "2026-01-05 08:00:00;21,5;1;kühl\r\n2026-01-05 08:00:01;22;2;über\r\n"
+)
+PLAIN = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}
+"""How such a file goes on, without another mark."""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be"])
+async def test_what_spreadsheets_write_is_read_in_each_of_their_encodings(tmp_path, encoding):
+    """A first line sep=, semicolons, decimal commas, a byte order mark or none, and the code page of Western Europe."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "a.csv").write_bytes((mark + SPREADSHEET).encode(encoding))
+    async with connector(tmp_path / "*.csv", time="Zeit") as reader:
+        temperature, pieces, note = await reader.browse()
+        assert (temperature.name, temperature.unit, temperature.is_text) == ("Temperatur", "Cel", False)
+        assert (pieces.is_text, note.is_text) == (False, True)
+        points = [Point(number=1, address=temperature.address), Point(number=2, address=note.address, is_text=True)]
+        got = await taken(reader, points, 4)
+        with (tmp_path / "a.csv").open("ab") as more:
+            more.write("2026-01-05 08:00:02;23,25;3;Öl\r\n".encode(PLAIN.get(encoding, encoding)))
+        got += await taken(reader, points, 2)
+    assert [row[2] for row in got] == [21.5, "kühl", 22.0, "über", 23.25, "Öl"]
+    assert not reader.counters
+
+
+@given(st.text(st.characters(codec="utf-16-le"), max_size=40), st.integers(0, 3))
+def test_the_last_whole_line_of_wide_characters_is_found_wherever_the_octets_end(text, cut):
+    source = Source(Path("a.csv"), Shape())
+    source._encoding = "utf-16-le"
+    content = text.encode("utf-16-le")
+    content = content[: max(len(content) - cut, 0)]
+    end = source._end(content)
+    assert (
+        content[:end].decode("utf-16-le").endswith("\n") if end else "\n" not in content.decode("utf-16-le", "ignore")
+    )
+
+
+async def test_a_comma_with_a_point_is_no_number_rather_than_a_wrong_one(tmp_path):
+    (tmp_path / "a.csv").write_text("time;a;b\n2026-01-05T08:00:00Z;1.234,5;1.5\n")
+    async with connector(tmp_path / "a.csv") as reader:
+        got = await taken(reader, [Point(number=1, address="a"), Point(number=2, address="b")], 2)
+    assert [(row[2], row[3]) for row in got][1] == (1.5, GOOD)
+    assert got[0][3] == BAD_TYPE
+
+
+async def test_the_last_line_of_a_finished_file_is_read_though_nothing_ends_it(tmp_path):
+    """Many programs leave the end of the last line out; after a minute untouched nobody is writing it any more."""
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + "2026-01-05T08:00:00Z,1,idle\n2026-01-05T08:00:01Z,2,idle")
+    os.utime(file, (file.stat().st_mtime - 120,) * 2)
+    async with connector(file) as reader:
+        got = await taken(reader, POINTS[:1], 2)
+    assert [row[2] for row in got] == [1.0, 2.0]
+
+
+async def test_a_mark_before_the_first_json_line_costs_nothing(tmp_path):
+    lines = b'\xef\xbb\xbf{"time": "2026-01-05T08:00:00Z", "x": 1}\nno\n{"time": 1767600001, "x": 2}\n'
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    async with connector(tmp_path / "a.jsonl") as reader:
+        got = await taken(reader, [Point(number=1, address="x")], 2)
+    assert [row[2] for row in got] == [1.0, 2.0]
+    assert reader.counters == {"malformed": 1}
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+async def test_times_of_parquet_without_a_zone_are_of_the_zone_a_person_said(tmp_path, unit):
+    moments = pa.array([1_767_600_000], pa.timestamp("s")).cast(pa.timestamp(unit))
+    pq.write_table(pa.table({"time": moments, "x": [1.5]}), tmp_path / "a.parquet")
+    for zone, seconds in (("UTC", 0), ("Europe/Berlin", -3600)):
+        async with connector(tmp_path / "a.parquet", zone=zone) as reader:
+            got = await taken(reader, [Point(number=1, address="x")], 1)
+        assert got == [(1, 1_767_600_000 + seconds, 1.5, GOOD)]

@@ -97,3 +97,15 @@ def test_after_the_closing_boundary_nothing_comes_any_more():
     splitter = Multipart("cut")
     assert splitter.feed(stream([b"<a/>"]) + b"--cut--\r\n\r\nan epilogue") == [b"<a/>"]
     assert splitter.feed(stream([b"<b/>"])) == []
+
+
+@pytest.mark.parametrize("named", ["--cut", "----cut", "cut"])
+@pytest.mark.parametrize("dashes", [b"--", b"----", b"------"])
+def test_dashes_at_a_boundarys_start_are_its_own_or_the_delimiters_as_the_first_part_shows(named, dashes):
+    if len(dashes) < len(named) - 3:  # less than the parameter names
+        return
+    part = dashes + b"cut\r\nContent-length: 4\r\n\r\n<a/>\r\n"
+    for size in (1, 5, 200):
+        splitter, octets = Multipart(boundary_of(f"multipart/x-mixed-replace;boundary={named}")), part * 3
+        got = [one for at in range(0, len(octets), size) for one in splitter.feed(octets[at : at + size])]
+        assert got == [b"<a/>"] * 3

@@ -219,6 +219,20 @@ def test_tck_id_message_flow_edge_node_birth_publish_phid_wait():
     assert state(node, online=True, ms=101) == []
 
 
+def test_a_primary_host_of_version_2_2_is_followed_until_it_speaks_as_3_0_says():
+    """Its STATE is a word on a topic of its own; a node that waits for JSON would wait for ever."""
+    node = waiting()
+    assert ("STATE/H", 1) in node.filters
+    for topic, word in (("STATE/Other", b"ONLINE"), ("STATE/H", b"OFFLINE"), ("STATE/H", b"online?")):
+        assert node.receive(topic, word, 99) == []
+    assert kinds(node.receive("STATE/H", b"ONLINE", 100)) == ["NBIRTH", "DBIRTH", "DBIRTH"]
+    assert kinds(node.receive("STATE/H", b"OFFLINE", 101)) == ["NDEATH"]
+    assert node.must_leave
+    node = waiting()
+    assert state(node, online=False, ms=100) == []
+    assert node.receive("STATE/H", b"ONLINE", 101) == [], "a word left behind does not outweigh what it says now"
+
+
 def test_tck_id_operational_behavior_edge_node_termination_host_offline():
     """machines 16: tck-id-...-termination-host-offline, -host-offline-timestamp, -host-offline-reconnect."""
     node = waiting()

@@ -87,13 +87,15 @@ class Browser:
         body = urlencode(fields).encode()
         return await self.send("POST", address, body, content_type="application/x-www-form-urlencoded", **headers)
 
-    async def upload(self, address: str, fields: dict[str, str], file_name: str, content: bytes) -> Answer:
+    async def upload(
+        self, address: str, fields: dict[str, str], file_name: str, content: bytes, *, part: str = "file"
+    ) -> Answer:
         mark = "interwork-test-boundary"
         parts = [
             f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
             for name, value in fields.items()
         ]
-        head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n\r\n'
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="{part}"; filename="{file_name}"\r\n\r\n'
         body = b"".join([*parts, head.encode(), content, f"\r\n--{mark}--\r\n".encode()])
         return await self.send("POST", address, body, content_type=f"multipart/form-data; boundary={mark}")
 

@@ -12,12 +12,14 @@ import pytest
 import world
 import world_records as records
 
+from interwork.core.blueprint import LinkState
 from interwork.core.clock import now, to_us
 from interwork.core.exchange import Agreement, AgreementState
-from interwork.core.resource import BAD_DEVICE_FAILURE, GOOD, UNCERTAIN_LAST_USABLE, Batch, Signal
+from interwork.core.resource import BAD_DEVICE_FAILURE, BAD_NO_DATA, GOOD, UNCERTAIN_LAST_USABLE, Batch, Signal
+from interwork.flows.links import Link
 from interwork.store import Change
 from interwork.web import live
-from interwork.web.live import Frames, frame_of, quality_of, sample_of
+from interwork.web.live import HEARD, SILENT, Frames, bits_of, frame_of, quality_of, sample_of
 
 
 def signal(number=1, **more):
@@ -92,6 +94,19 @@ async def test_the_same_frame_in_json_has_no_value_where_there_is_none(node):
     assert (spelled["value"], spelled["time"], spelled["quality"]) == ([None], [None], [3])
 
 
+async def test_beside_a_quality_stands_whether_its_machine_is_heard_and_whether_it_fell_silent(node):
+    """A value that stands still on a link that is up is no stale one; that the machine says nothing is."""
+    node.live.update(world.reading_batch(now()))
+    link = Link(resource="r", name="Mill", endpoint="opc.tcp://mill", state=LinkState.CONNECTED)
+    told, frames = [], Frames()
+    for state in (None, LinkState.CONNECTED, LinkState.DEGRADED, LinkState.BACKOFF):
+        if state:
+            link.stand(state, now())
+            node.links.by_resource["r"] = link
+        told.append(frames.at(node.live, (2,), bits_of(node.links, [signal(2)]))[1][-1])
+    assert told == [0, HEARD, HEARD | SILENT, 0]
+
+
 async def test_pages_of_the_same_signals_share_a_frame_until_something_changes(node):
     """portal 6: fifty visitors of one page cost one packing."""
     frames = Frames()
@@ -109,6 +124,7 @@ async def test_pages_of_the_same_signals_share_a_frame_until_something_changes(n
         (GOOD, False, "none"),
         (UNCERTAIN_LAST_USABLE, True, "uncertain"),
         (BAD_DEVICE_FAILURE, True, "bad"),
+        (BAD_NO_DATA, False, "none"),
     ],
 )
 def test_quality_is_named_by_its_severity(code, has_value, word):

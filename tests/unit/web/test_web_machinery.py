@@ -97,6 +97,29 @@ async def test_a_device_that_does_not_answer_is_told_on_the_page_and_what_was_ty
     assert "Ada &amp; Co" in page.text
 
 
+async def test_a_refused_look_keeps_the_options_that_were_typed(owner):
+    """The first look at a server with certificates is always refused: nothing is typed twice for that."""
+    typed = {"act": "look", "name": "Saw", "endpoint": "steam://x", "username": "ann", "options": "interval_s = 0.5"}
+    page = await send(owner, "/machines/connect", "/machines/connect", **typed)
+    assert page.status == 400
+    assert 'name="username" maxlength="200" autocomplete="off" value="ann"' in page.text
+    assert ">interval_s = 0.5</textarea>" in page.text
+    page = await send(owner, "/machines/connect", "/machines/connect", **typed | {"options": "interval_s = "})
+    assert "are no TOML" in page.text
+    assert ">interval_s =</textarea>" in page.text
+
+
+async def test_a_table_of_registers_is_a_file_to_choose(owner):
+    fields = {"csrf": field((await owner.get("/machines/connect")).text, "csrf"), "act": "look", "name": "Press"}
+    fields |= {"endpoint": "modbus://127.0.0.1:1?unit=1", "options": ""}
+    page = await owner.upload("/machines/connect", fields, "press.csv", b"address;name;type\n7;Power;f32\n", part="map")
+    assert "does not answer as a Modbus server" in page.text, "the map was read, the machine is not there"
+    page = await owner.upload(
+        "/machines/connect", fields, "press.csv", b"address,name,type\nseven,Power,f32\n", part="map"
+    )
+    assert "registers[0]" in page.text
+
+
 async def test_the_dialogue_is_for_people_who_operate(app, program):
     guest = await program(Role.MEMBER)
     assert (await guest.get("/machines/connect")).status == 403

@@ -146,8 +146,9 @@ class FilesConnector:
         faults = []
         for source in self._look():
             try:
-                rows, columns = Source(source.path, self._shape).sample(SAMPLE_ROWS)
-                for one in found_in(rows, columns, self._shape):
+                fresh = Source(source.path, self._shape)
+                rows, columns = fresh.sample(SAMPLE_ROWS)
+                for one in found_in(rows, columns, self._shape, fresh.delimiter):
                     known = found.setdefault(one.address, one)
                     if one.is_text and not known.is_text:
                         found[one.address] = one
@@ -190,7 +191,7 @@ class FilesConnector:
     def _take(self, row: Row | None, source: Source, wanted: Mapping[str, list[Reader]], builder: BatchBuilder) -> None:
         if row is None:
             self.counters["malformed"] += 1
-        elif why := take_row(row, source.time_column, self._shape, wanted, builder):
+        elif why := take_row(row, (source.time_column, source.decimal), self._shape, wanted, builder):
             self.counters[why] += 1
 
 
@@ -210,10 +211,10 @@ def _shape(options: Mapping[str, Any]) -> Shape:
         signal=text_option(options, "signal"),
         value=text_option(options, "value"),
         delimiter=text_option(options, "delimiter"),
-        decimal=text_option(options, "decimal", "."),
+        decimal=text_option(options, "decimal"),
     )
     if bool(shape.signal) != bool(shape.value):
         raise BadInput("Of signal and value one is missing.", remedy="A long table needs both columns named.")
-    if shape.decimal not in (".", ",") or len(shape.delimiter) > 1:
+    if shape.decimal not in ("", ".", ",") or len(shape.delimiter) > 1:
         raise BadInput("The decimal mark is a point or a comma, the delimiter one character.")
     return shape

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from interwork.connectors import BAD_TYPE, Found, Point
-from interwork.connectors.leaves import TimeRule, reading_of, time_us_of
+from interwork.connectors.leaves import TimeRule, number_in, reading_of, time_us_of
 from interwork.connectors.naming import execution_word, meaning_of, unit_code
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput
@@ -38,7 +38,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     signal: str = ""
     value: str = ""
     delimiter: str = ""
-    decimal: str = "."
+    decimal: str = ""
+    """Empty = a point, or a comma where semicolons part the cells."""
 
     def time_column(self, columns: Sequence[str]) -> str:
         """Name the column of the time; BadInput where no column has it."""
@@ -97,6 +98,11 @@ def readers(points: Sequence[Point]) -> dict[str, list[Reader]]:
     return wanted
 
 
+def decimal_of(shape: Shape, delimiter: str) -> str:
+    """Tell the decimal mark of a file: as said, else whichever its cells have where no comma parts them."""
+    return shape.decimal or ("" if delimiter == ";" else ".")
+
+
 def cell_reading(cell: object, *, is_text: bool, decimal: str = ".") -> tuple[float | str | None, int]:
     """Turn a cell into a value and an OPC UA status code; an empty one is no data, never 0."""
     if isinstance(cell, str):
@@ -105,10 +111,7 @@ def cell_reading(cell: object, *, is_text: bool, decimal: str = ".") -> tuple[fl
             return None, BAD_NO_DATA
         if is_text:
             return reading_of(text, is_text=True)
-        try:
-            return reading_of(float(text.replace(decimal, ".") if decimal != "." else text), is_text=False)
-        except ValueError:
-            return _truth(text)
+        return _truth(text) if number_in(text, decimal) is None else reading_of(text, is_text=False, decimal=decimal)
     if isinstance(cell, bool | int | float) or cell is None:
         return reading_of(cell, is_text=is_text)
     return None, BAD_TYPE
@@ -121,9 +124,10 @@ def _truth(text: str) -> tuple[float | None, int]:
 
 
 def take_row(
-    row: Row, time_column: str, shape: Shape, wanted: Mapping[str, list[Reader]], builder: BatchBuilder
+    row: Row, place: tuple[str, str], shape: Shape, wanted: Mapping[str, list[Reader]], builder: BatchBuilder
 ) -> str:
-    """Add one row's readings; return why where it has none to add."""
+    """Add one row's readings (`place`: time column and decimal mark); return why where it has none to add."""
+    time_column, decimal = place
     time_us = shape.moment_us(row.get(time_column))
     if time_us is None:
         return "mistimed"
@@ -133,14 +137,14 @@ def take_row(
         cells = ((column, row[column]) for column in wanted if column in row)
     for column, cell in cells:
         for one in wanted.get(column, ()):
-            value, quality = cell_reading(cell, is_text=one.is_text, decimal=shape.decimal)
+            value, quality = cell_reading(cell, is_text=one.is_text, decimal=decimal)
             if one.is_execution and isinstance(value, str):
                 value = execution_word(value)
             builder.add(one.number, time_us, value, quality)
     return ""
 
 
-def found_in(rows: Iterable[Row], columns: Sequence[str], shape: Shape) -> list[Found]:
+def found_in(rows: Iterable[Row], columns: Sequence[str], shape: Shape, delimiter: str = ",") -> list[Found]:
     """Propose a signal per column, or per name where the table is long, from a sample of rows."""
     if shape.signal:
         for column in (shape.signal, shape.value):
@@ -160,7 +164,7 @@ def found_in(rows: Iterable[Row], columns: Sequence[str], shape: Shape) -> list[
         for name, cell in pairs:
             if shape.signal:
                 names[name] = None
-            value, quality = cell_reading(cell, is_text=False, decimal=shape.decimal)
+            value, quality = cell_reading(cell, is_text=False, decimal=decimal_of(shape, delimiter))
             texts[name] += value is None and quality != BAD_NO_DATA
     found = []
     for address in list(names)[:COLUMNS_MAX]:
@@ -191,6 +195,9 @@ def headings(line: str, delimiter: str) -> list[str]:
 
 def delimiter_of(line: str) -> str:
     """Find out what parts the columns: whichever of comma, semicolon and tab stands most often in the first line."""
+    named = line.strip().removeprefix("\ufeff")
+    if named.lower().startswith("sep=") and len(named) == 5:  # as spreadsheets write it above the headings
+        return named[4]
     return max(",;\t", key=line.count)
 
 
@@ -200,7 +207,7 @@ def json_rows(lines: Iterable[str]) -> Iterator[Row | None]:
         if not line.strip():
             continue
         try:
-            row = msgspec.json.decode(line)
+            row = msgspec.json.decode(line.removeprefix("\ufeff"))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             row = None
         yield row if isinstance(row, dict) else None

@@ -19,15 +19,17 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import anyio
 
-from interwork.connectors import BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
+from interwork.connectors import ALIVE_S, BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
 from interwork.connectors.leaves import (
     MISSING,
     MalformedPayload,
+    decimal_option,
     decode,
     leaves,
     reading_of,
     resolve,
+    speaks,
     time_rule,
     time_us_of,
     tokens_of,
@@ -47,6 +49,7 @@ _OPTIONS = (
     "rows",
     "timestamp",
     "time_format",
+    "decimal",
     "username",
     "password",
     "token",
@@ -103,6 +106,7 @@ class HttpConnector:
         self._timeout_s = number_option(options, "timeout_s", 10, low=0.1, high=300)
         self._rows = tokens_of(text_option(options, "rows")) if options.get("rows") is not None else None
         self._rule = time_rule(text_option(options, "timestamp", "auto"), text_option(options, "time_format", "auto"))
+        self._decimal = decimal_option(options)
         self._tls = _context(text_option(options, "ca_file"))
         user, word = text_option(options, "username"), text_option(options, "password")
         token = text_option(options, "token")
@@ -155,7 +159,7 @@ class HttpConnector:
         found = []
         for leaf in listed:
             name = "/".join(tokens_of(leaf.pointer)) or "value"
-            is_text = isinstance(leaf.value, str)
+            is_text = speaks(leaf, self._decimal)
             meaning = meaning_of(name, leaf.unit, is_text=is_text)
             found.append(Found(address=leaf.pointer, name=name, unit=leaf.unit, meaning=meaning, is_text=is_text))
         return found
@@ -165,13 +169,14 @@ class HttpConnector:
         builder = BatchBuilder()
         wanted = list(_wanted(points, builder))
         self._validators = {}
-        due = anyio.current_time()
+        due = said = anyio.current_time()
         while True:
             content, pause = await self._ask()
             if content is not None:
                 for _ in self._read(content, wanted, builder):
                     yield builder.take()
-            if len(builder):
+            if len(builder) or anyio.current_time() >= said + ALIVE_S:  # where nothing changed the service was heard
+                said = anyio.current_time()
                 yield builder.take()
             due = (
                 max(due + self._interval_s * self._pace, anyio.current_time())
@@ -199,7 +204,9 @@ class HttpConnector:
             self._mark_us = max(self._mark_us, time_us or 0)
             for one in wanted:
                 part = resolve(record, one.tokens)
-                value, quality = (None, BAD_NO_DATA) if part is MISSING else reading_of(part, is_text=one.is_text)
+                value, quality = None, BAD_NO_DATA
+                if part is not MISSING:
+                    value, quality = reading_of(part, is_text=one.is_text, decimal=self._decimal)
                 if one.is_execution and isinstance(value, str):
                     value = execution_word(value)
                 builder.add(one.number, time_us or received_us, value, quality)

@@ -4,6 +4,8 @@ Modbus has no source time and no change messages: a reading's time is when its a
 every point. A block that the device refuses, cuts short or leaves unanswered while it answers others is read in
 halves; where that helps, the parts are remembered, so a forbidden address costs only itself, and one that is met with
 silence is asked for rarely. What the device says of itself (function 43/14) is read once per connection.
+A gateway that ends its connection after each answer, or after some idle time, is met anew without a link being lost;
+a device that says it is busy is asked again a little later.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from interwork.connectors.modbus.framing import Framing, MbapFraming, Numberless
 from interwork.connectors.modbus.link import Link, LinkDown, Silent
 from interwork.connectors.modbus.registers import GAP, LIMIT, Block, blocks_of, halves, parse_registers, parse_unit
 from interwork.connectors.modbus.wire import (
+    BUSY_CODES,
     SILENT,
     SPLIT_CODES,
     decode,
@@ -26,6 +29,7 @@ from interwork.connectors.modbus.wire import (
     identity_request,
     read_answer,
     read_request,
+    refusal,
 )
 from interwork.connectors.modbus.writing import write
 from interwork.core.clock import now, to_us
@@ -33,6 +37,10 @@ from interwork.core.errors import BadInput, MachineUnreachable
 from interwork.core.resource import GOOD, Batch, BatchBuilder
 
 _ATTEMPTS = 2
+_REOPENED_MOST = 2
+"""Connections opened in a row that bring no answer before the device is given up."""
+_BUSY_S = (0.05, 0.2)
+"""Pauses before a device that says it is busy is asked again."""
 _REMEDY = "Check that the machine is on, that address and port are right, and that no other client holds its link."
 _IDENTITY = "identity:"
 _PLATE = {
@@ -67,13 +75,7 @@ class ModbusConnector:
         self._in_flight = int(number_option(options, "max_in_flight", 1, low=1, high=16))
         self._limit = int(number_option(options, "max_registers", LIMIT, low=1, high=LIMIT))
         self._gap = int(number_option(options, "gap", GAP, low=0, high=LIMIT))
-        framing = text_option(options, "framing", "tcp")
-        if framing not in _FRAMINGS or (framing != "tcp" and self._in_flight > 1):
-            raise BadInput(
-                f"framing {framing!r} with {self._in_flight} in flight.",
-                remedy="Give tcp, or rtu or tcp-numberless with 1.",
-            )
-        self._framing: Framing = _FRAMINGS[framing]()
+        self._framing: Framing = _framing(text_option(options, "framing", "tcp"), self._in_flight)
         self._link: Link | None = None
         self._identity: dict[str, str] = {}
         self._is_shy = False
@@ -85,14 +87,20 @@ class ModbusConnector:
         """The last block that was answered."""
         self._mute: dict[tuple[str, int, int], float] = {}
         """Blocks that met with silence, and when each is asked for again."""
-        self.counters = {"overruns": 0, "late_answers": 0, "repeated": 0, "splits": 0}
+        self._unread: dict[str, int] = {}
+        """Registers the device refuses, with the exception of each."""
+        self._fruitless = 0
+        """Connections opened since the last answer."""
+        self._opening = anyio.Lock()
+        self.counters = {"overruns": 0, "late_answers": 0, "repeated": 0, "splits": 0, "reopened": 0, "busy": 0}
         """Polls that took longer than the interval and were not queued up, answers that came too late, …"""
 
     async def __aenter__(self) -> Self:
         """Open the TCP connection and ask the device who it is."""
         self._parts.clear()
         self._mute.clear()
-        self._alive = None
+        self._unread.clear()
+        self._alive, self._fruitless = None, 0
         try:
             await self._connect()
             if self._framing.has_transactions and not self._is_shy:
@@ -151,6 +159,14 @@ class ModbusConnector:
         said = ["Modbus has neither encryption nor passwords: keep the device on a network of its own."]
         if self._parts:
             said.append(f"The device refuses {len(self._parts)} blocks as a whole; they are read in parts.")
+        if self._unread:
+            first, code = next(iter(self._unread.items()))
+            where = (
+                "addresses count from 0; where a manual counts from 1 or writes 40001, that is 0 of the table holding"
+            )
+            why = where if code in (2, 3) else "check the unit at the endpoint's end, ?unit=1"
+            what = f"The device refuses {len(self._unread)} registers, the first {first} ({refusal(code)})"
+            said.append(f"{what}: {why}.")
         if self._pace != 1:
             said.append(f"It is polled every {self._interval_s * self._pace:g} s, {self._pace:g} times more slowly.")
         return said
@@ -181,7 +197,7 @@ class ModbusConnector:
 
     async def write(self, commands: Sequence[Command]) -> list[int]:
         """Write values, each once; return one OPC UA status code per command."""
-        return await write(self._opened(), self._registers, commands)
+        return await write(self._line, self._registers, commands)
 
     def _add_fixed(self, builder: BatchBuilder, numbers: Mapping[str, list[int]]) -> None:
         """Tell what does not change while connected: the identification, and addresses nobody knows."""
@@ -190,11 +206,24 @@ class ModbusConnector:
             _add(builder, numbers[key], to_us(now()), (text, BAD_UNKNOWN if text is None else GOOD))
 
     async def _wait(self, due: float) -> None:
-        """Sleep until the next poll; a link that drops meanwhile is told at once."""
-        link = self._opened()
+        """Sleep until the next poll; a link that drops meanwhile and is not to be had again is told at once."""
+        if self._link is None or self._fruitless:
+            await anyio.sleep_until(due)
+            return
         with anyio.move_on_at(due):
-            await link.lost.wait()
-        self._opened()
+            await self._link.lost.wait()
+            await self._line()
+            await anyio.sleep_until(due)
+
+    async def _line(self) -> Link:
+        """Give the connection, opened anew where the device ended it though it had answered before."""
+        async with self._opening:
+            link = self._link
+            if link and link.lost.is_set() and link.was_ended and self._fruitless < _REOPENED_MOST:
+                self._fruitless += 1
+                self.counters["reopened"] += 1
+                await self._connect()
+        return self._opened()
 
     def _opened(self) -> Link:
         if self._link is None or self._link.lost.is_set():
@@ -269,6 +298,10 @@ class ModbusConnector:
     ) -> None:
         time_us = to_us(now())
         for register in block.registers:
+            if code in SPLIT_CODES:
+                self._unread[register.key] = code
+            elif self._unread:
+                self._unread.pop(register.key, None)
             offset = register.address - block.address
             outcome = (
                 (None, exception_quality(code)) if code else decode(register, words[offset : offset + register.width])
@@ -276,7 +309,18 @@ class ModbusConnector:
             _add(builder, numbers[register.key], time_us, outcome)
 
     async def _request(self, block: Block) -> tuple[Sequence[int], int]:
-        """Ask for a block: its registers, or the code it was refused with; silence is one while others are answered."""
+        """Ask for a block: its registers, or the code it was refused with; one that is busy is asked again."""
+        words, code = await self._once(block)
+        for pause in _BUSY_S:
+            if code not in BUSY_CODES:
+                break
+            self.counters["busy"] += 1
+            await anyio.sleep(pause)
+            words, code = await self._once(block)
+        return words, code
+
+    async def _once(self, block: Block) -> tuple[Sequence[int], int]:
+        """Ask for a block once; silence is a code while others are answered."""
         try:
             answer = read_answer(block, await self._ask(block))
         except Silent as fault:
@@ -293,10 +337,16 @@ class ModbusConnector:
         return answer
 
     async def _ask(self, block: Block, attempts: int = _ATTEMPTS) -> bytes:
-        try:
-            return await self._opened().ask(read_request(block), attempts=attempts)
-        except LinkDown as fault:
-            raise self._endpoint.unreachable(str(fault), _REMEDY) from fault
+        while True:
+            link = await self._line()
+            try:
+                answer = await link.ask(read_request(block), attempts=attempts)
+            except LinkDown as fault:
+                if link.was_ended and self._fruitless < _REOPENED_MOST:
+                    continue
+                raise self._endpoint.unreachable(str(fault), _REMEDY) from fault
+            self._fruitless = 0
+            return answer
 
     async def _is_alive(self, silent: Block) -> bool:
         """Tell whether the device answers anything else: what it did last, the silent block's ends, another block."""
@@ -324,3 +374,12 @@ class ModbusConnector:
 def _add(builder: BatchBuilder, numbers: Sequence[int], time_us: int, outcome: tuple[float | str | None, int]) -> None:
     for number in numbers:
         builder.add(number, time_us, *outcome)
+
+
+def _framing(name: str, in_flight: int) -> Framing:
+    """Make the option's framing; one that has no transactions takes one request at a time."""
+    if name not in _FRAMINGS or (name != "tcp" and in_flight > 1):
+        raise BadInput(
+            f"framing {name!r} with {in_flight} in flight.", remedy="Give tcp, or rtu or tcp-numberless with 1."
+        )
+    return _FRAMINGS[name]()

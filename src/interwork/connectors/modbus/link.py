@@ -36,6 +36,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.lost = anyio.Event()
+        self.was_ended = False
+        """The other side ended the connection, and nothing that came through it was wrong."""
         self.counters = {"late_answers": 0, "repeated": 0}
 
     async def open(self, host: str, port: int) -> None:
@@ -123,6 +125,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits."""
+        self.was_ended = not self.lost.is_set()
         self._end(str(exc) if exc else "The server closed the connection.")
 
     def _end(self, why: str) -> None:

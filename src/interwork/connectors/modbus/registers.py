@@ -91,7 +91,8 @@ def parse_registers(entries: object, order: str = "ABCD") -> dict[str, Register]
     if not isinstance(entries, Sequence) or isinstance(entries, str | bytes) or not entries:
         raise BadInput(
             "Modbus does not describe itself and the option registers is missing or empty.",
-            remedy="Give a list of {address, name, type, scale, unit, meaning} from the machine's manual.",
+            remedy="Give a table of address, name, type, scale, unit and meaning from the machine's manual: "
+            "--map FILE.csv on the command line, a file to choose on the page.",
         )
     registers: dict[str, Register] = {}
     for position, raw in enumerate(entries):

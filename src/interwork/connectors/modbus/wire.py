@@ -19,6 +19,8 @@ SHORT, SILENT = 0x101, 0x102
 """What is no exception: an answer of another length than asked for, and none in time."""
 SPLIT_CODES = (2, 3, 4, SHORT, SILENT)
 """How a device refuses an address it does not have: the standard's 2, and in the wild 3, 4, less, or nothing at all."""
+BUSY_CODES = (5, 6)
+"""Acknowledge and server device busy (section 7): the device asks to be asked later."""
 _IDENTITY = {0: "maker", 1: "code", 2: "revision", 4: "product", 5: "model"}
 """Basic and regular objects of the device identification (6.21)."""
 
@@ -184,6 +186,14 @@ _EXCEPTION_QUALITY: Mapping[int, int] = {
     10: 0x8031_0000,  # gateway path unavailable: Bad_NoCommunication
     11: 0x8031_0000,  # gateway target failed to respond: Bad_NoCommunication
 }
+
+
+def refusal(code: int) -> str:
+    """Say a refusal in words: an exception, or what came in place of the answer."""
+    own = {SHORT: "a shorter answer than asked for", SILENT: "no answer"}
+    return own.get(code) or {1: "illegal function", 2: "illegal data address", 3: "illegal data value"}.get(
+        code, f"exception {code}"
+    )
 
 
 def exception_quality(code: int) -> int:

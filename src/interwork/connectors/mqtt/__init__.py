@@ -1,9 +1,10 @@
 """Plain MQTT with JSON payloads: every scalar leaf of a payload under a topic filter is a signal.
 
 An address is `topic#pointer`: the topic as published, then the leaf's JSON pointer (RFC 6901), empty where the whole
-payload is the value. A reading's time is the payload's own where it has one (option `timestamp`), else the moment it
-came. A retained message that carries no time of its own is old by an unknown age: its readings are Uncertain. A
-payload that cannot be read turns the points of its topic bad, is counted, and stops nothing else.
+payload is the value, be it JSON or a bare word or number. A reading's time is the payload's own where it has one
+(option `timestamp`), else the moment it came. A retained message that carries no time of its own is old by an unknown
+age: its readings are Uncertain. A payload that cannot be read turns the points of its topic bad, is counted, and stops
+nothing else.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -19,10 +20,13 @@ from interwork.connectors.endpoint import check_options, number_option, text_opt
 from interwork.connectors.leaves import (
     MISSING,
     MalformedPayload,
+    bare,
+    decimal_option,
     decode,
     leaves,
     reading_of,
     resolve,
+    speaks,
     time_rule,
     time_us_of,
     tokens_of,
@@ -72,11 +76,13 @@ class MqttJsonConnector:
     """Reads `mqtt[s]+json://host:port/<topic filter>`."""
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
-        own = ("timestamp", "time_format", "browse_s", "silence_s", "qos")
+        own = ("timestamp", "time_format", "browse_s", "silence_s", "qos", "decimal")
         check_options(options, (*BROKER_OPTIONS, *own))
         self._broker = read_broker(endpoint, options)
-        self._filter = _topic_filter(endpoint)
+        self._asked = _topic_filter(endpoint)
+        self._filter = _unshared(self._asked)
         self._rule = time_rule(text_option(options, "timestamp", "auto"), text_option(options, "time_format", "auto"))
+        self._decimal = decimal_option(options)
         self._browse_s = number_option(options, "browse_s", 5.0, low=0.1, high=25)
         self._silence_s = number_option(options, "silence_s", 0, low=0, high=86_400)
         self._qos = int(number_option(options, "qos", 1, low=0, high=1))
@@ -109,7 +115,7 @@ class MqttJsonConnector:
         """Connect to the broker and subscribe to the filter; retained messages come at once."""
         self._session = self._new_session()
         self._last, self._kept_octets = {}, 0
-        await self._session.open([(self._filter, self._qos)])
+        await self._session.open([(self._asked, self._qos)])
         self._heard_at = anyio.current_time()
         return self
 
@@ -136,13 +142,17 @@ class MqttJsonConnector:
         found: list[Found] = []
         for topic, message in sorted(self._last.items()):
             try:
-                listed, beyond = leaves(decode(message.content))
+                document = decode(message.content)
             except MalformedPayload:
-                continue
+                document = bare(message.content)
+                if document is None:
+                    self._counts.malformed += 1
+                    continue
+            listed, beyond = leaves(document)
             self._counts.beyond += beyond
             for leaf in listed:
                 name = _name(self._filter, topic, leaf.pointer)
-                is_text = isinstance(leaf.value, str)
+                is_text = speaks(leaf, self._decimal)
                 meaning = _meaning(name, leaf.unit, is_text=is_text)
                 address = f"{topic}#{leaf.pointer}"
                 found.append(Found(address=address, name=name, unit=leaf.unit, meaning=meaning, is_text=is_text))
@@ -226,17 +236,19 @@ class MqttJsonConnector:
         try:
             document = decode(message.content)
         except MalformedPayload:
-            self._counts.malformed += 1
-            for one in wanted:
-                self._put(one, message.received_us, None, BAD_DECODING)
-            return
+            document = bare(message.content)
+            if document is None or any(one.tokens for one in wanted):
+                self._counts.malformed += 1
+                for one in wanted:
+                    self._put(one, message.received_us, None, BAD_DECODING)
+                return
         own_us = time_us_of(document, self._rule)
         self._counts.mistimed += own_us is None
         is_aged = message.is_retained and not own_us
         for one in wanted:
             part = resolve(document, one.tokens)
             if part is not MISSING:
-                value, quality = reading_of(part, is_text=one.is_text)
+                value, quality = reading_of(part, is_text=one.is_text, decimal=self._decimal)
                 quality = UNCERTAIN_LAST_USABLE if is_aged and quality == GOOD else quality
                 self._put(one, own_us or message.received_us, value, quality)
 
@@ -258,6 +270,11 @@ def _topic_filter(endpoint: str) -> str:
             remedy="Write mqtt+json://host:port/topic/+/filter/# with the topic.",
         )
     return topic
+
+
+def _unshared(topic: str) -> str:
+    """Take `$share/group/` off a filter: messages of a shared subscription (MQTT 5, 4.8.2) have topics without it."""
+    return topic.split("/", 2)[2] if topic.startswith("$share/") and topic.count("/") > 1 else topic
 
 
 def _covers(levels: list[str], topic: list[str]) -> bool:

@@ -23,7 +23,7 @@ from gmqtt.mqtt.constants import MQTTv50
 from gmqtt.mqtt.handler import MQTTConnectError
 from gmqtt.storage import PersistentStorage
 
-from interwork.connectors.endpoint import quiet
+from interwork.connectors.endpoint import quiet, reason
 from interwork.connectors.mqtt.broker import Broker
 from interwork.connectors.mqtt.ceiling import Skipped, guard
 from interwork.core.errors import MachineUnreachable
@@ -148,7 +148,7 @@ class Session:
                 await self._subscribe(filters)
         except (OSError, MQTTConnectError) as fault:
             await self.close()
-            raise where.unreachable(f"is no MQTT broker for us: {_reason(fault)}.", REMEDY) from fault
+            raise where.unreachable(f"is no MQTT broker for us: {reason(fault)}.", REMEDY) from fault
         except BaseException:
             await self.close()
             raise
@@ -194,6 +194,12 @@ class Session:
             return False
         self._client.publish(topic, content, qos=qos, retain=is_retained)
         return True
+
+    @property
+    def silence_s(self) -> float:
+        """Tell for how long nothing came from the broker; what it owes at the least is an answer to each ping."""
+        connection = self._client._connection  # noqa: SLF001 - gmqtt has no other way to tell
+        return 0.0 if connection is None else time.monotonic() - float(connection._last_data_in)  # noqa: SLF001
 
     @property
     def unsent(self) -> int:
@@ -332,7 +338,3 @@ class Session:
         if self._held_since and anyio.current_time() - self._held_since < LONGEST_HOLD_S:
             self._client._connection._last_data_in = time.monotonic()  # noqa: SLF001 - gmqtt's own watch of the link
             self._timer = asyncio.get_running_loop().call_later(_BREATH_S, self._breathe)
-
-
-def _reason(fault: Exception) -> str:
-    return str(fault)[:160] or type(fault).__name__

@@ -17,7 +17,7 @@ from typing import Any, Self
 import anyio
 import msgspec
 
-from interwork.connectors import BAD_UNKNOWN, FLUSH_READINGS, Found, Point
+from interwork.connectors import ALIVE_S, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint
 from interwork.connectors.mtconnect.agent import REMEDY, Agent
 from interwork.connectors.mtconnect.assets import AssetWatch
@@ -35,6 +35,10 @@ _MOST_IDLE = 3
 """Streams in a row without one document after which the agent is given up."""
 _MOST_OBSERVATIONS = 20_000
 """Asked for in one document at the most: 200,000 a second at an interval of 100 ms, some 3 MB."""
+_FEWEST = 50
+"""Fewer than that are not asked for, whatever an agent says of its limits."""
+_SILENT_MS = 10_000
+"""The heartbeat of an agent that is not asked for one (MTConnect Part 1, 8.3.3.2)."""
 _MARGIN = 16
 """After a hole this part of the agent's buffer is left out: a busy agent drops it before it could be read."""
 
@@ -65,6 +69,7 @@ class MTConnectConnector:
         self._interval_ms = int(number_option(options, "interval_ms", 100, low=1, high=60_000))
         self._pace, self._is_repaced = 1.0, False
         self._heartbeat_ms = int(number_option(options, "heartbeat_ms", 5_000, low=100, high=9_000))
+        self._most = _MOST_OBSERVATIONS
         self._agent = Agent(self._endpoint, options)
         self._assets = AssetWatch(number_option(options, "assets_s", 30, low=0, high=86_400))
         self._items: dict[str, DataItem] = {}
@@ -75,7 +80,8 @@ class MTConnectConnector:
         self._given: Header | None = None
         """Where another one stopped, until reading begins."""
         self._is_unsaid = False
-        """True until it is said that reading goes on where it stopped."""
+        """True while it is not said that reading goes on where it stopped, or that a quiet agent was heard."""
+        self._said_at = 0.0
         self._numbers: dict[str, list[int]] = {}
         self._known: set[str] = set()
         """Data items the agent's newest state has."""
@@ -154,10 +160,10 @@ class MTConnectConnector:
                 if self._at is None and at is not None and (unknown := self._untold()):
                     yield unknown
                 for batch in self._decoder.batches(seen, to_us(now()), FLUSH_READINGS):
-                    self._is_unsaid = False
+                    self._note_said()
                     yield batch
                 if self._is_unsaid and at is not self._at:  # what is read follows what was, though it is nothing
-                    self._is_unsaid = False
+                    self._note_said()
                     yield BatchBuilder().take()
                 # Only what was taken counts as read: a generator closed half-way resumes before what it had left.
                 self._at = at
@@ -166,6 +172,9 @@ class MTConnectConnector:
         finally:
             self._agent.close_stream()
             self._splitter = None
+
+    def _note_said(self) -> None:
+        self._is_unsaid, self._said_at = False, anyio.current_time()
 
     async def _begin(self, points: Sequence[Point]) -> None:
         """Take in what is to be read, and from where."""
@@ -232,6 +241,7 @@ class MTConnectConnector:
             seen += observations
             at = header
             self._idle = 0
+            self._is_unsaid |= anyio.current_time() - self._said_at >= ALIVE_S
         return seen, at
 
     async def _start(self) -> tuple[list[Seen], Header]:
@@ -318,10 +328,11 @@ class MTConnectConnector:
 
     async def _open(self, at: Header) -> bytes | None:
         """Open the stream at our place in the agent's buffer; the document of an agent that cannot stream."""
-        count = min(_MOST_OBSERVATIONS, at.buffer_size or FLUSH_READINGS)
+        count = min(self._most, at.buffer_size or FLUSH_READINGS)
         asked = {"from": at.next_sequence, "interval": self._interval(), "count": count}
-        parameters = {name: str(value) for name, value in asked.items()} | {"heartbeat": str(self._heartbeat_ms)}
-        response = await self._agent.get("sample", parameters)
+        if self._heartbeat_ms < _SILENT_MS:
+            asked["heartbeat"] = self._heartbeat_ms
+        response = await self._agent.get("sample", {name: str(value) for name, value in asked.items()})
         content_type = response.headers.get("Content-Type", "")
         if response.status == 200 and is_multipart(content_type):
             self._agent.stream = response
@@ -331,11 +342,24 @@ class MTConnectConnector:
                 raise self._broken(fault) from fault
             return None
         content = await self._agent.content(response, "sample")
+        if self._asks_less(content):
+            return await self._open(at)
         if response.status == 200:
             await anyio.sleep(self._interval() / 1000)
             return content
         self._checked(content, at)
         raise self._endpoint.unreachable(f"answered /sample with HTTP {response.status}.", REMEDY)
+
+    def _asks_less(self, content: bytes) -> bool:
+        """Ask for fewer observations at once, or for no heartbeat of ours, where that is what an agent refuses."""
+        said = " ".join(error.text.lower() for error in self._parse(content).errors())
+        if "heartbeat" in said and self._heartbeat_ms < _SILENT_MS:
+            self._heartbeat_ms = _SILENT_MS
+            return True
+        if "count" in said and "from" not in said and self._most > _FEWEST:
+            self._most = max(self._most // 4, _FEWEST)
+            return True
+        return False
 
     def _hole(self) -> Batch:
         """Say that nothing is known of any point since the last reading, and remember where we were."""

@@ -20,6 +20,9 @@ _ACCEPT = {
     "xml": "text/xml, application/xml",
     "json": "application/json, text/xml;q=0.5, application/xml;q=0.5",
 }
+_LOOKED_AT = 4096
+"""Octets at a document's start in which its kind stands."""
+_PATH = "Check the path: an agent may stand below one (mtconnect://host:port/agent), its device's name comes last."
 REMEDY = "Check that the agent runs, that address and port are right, and open its /probe page in a browser."
 
 
@@ -104,11 +107,25 @@ class Agent:
             raise self._fault(f"broke off /{request}", fault) from fault
         finally:
             response.close()
-        if response.status in (401, 403):
-            raise self.endpoint.unreachable(
-                f"does not let us in (HTTP {response.status}).", "Give the options username and password."
-            )
+        self._check(response, bytes(content[:_LOOKED_AT]), request)
         return bytes(content)
+
+    def _check(self, response: aiohttp.ClientResponse, head: bytes, request: str) -> None:
+        """Raise for an answer that is no agent's; an agent's refusals are documents too, whatever their status."""
+        status = response.status
+        if status in (401, 403):
+            raise self.endpoint.unreachable(
+                f"does not let us in (HTTP {status}).", "Give the options username and password."
+            )
+        if status < 300 or b"MTConnect" in head:
+            return
+        if status < 400:
+            where = response.headers.get("Location", "nowhere")[:200]
+            raise self.endpoint.unreachable(
+                f"sends /{request} on to {where!r} (HTTP {status}).",
+                "Name the address it leads to, if you trust it: mtconnect://host:port/path, with ?tls=1 for https.",
+            )
+        raise self.endpoint.unreachable(f"answers /{request} with HTTP {status} and no MTConnect document.", _PATH)
 
     async def chunk(self, silence_s: float) -> bytes:
         """Read what the stream has, empty at its end; an agent silent for two heartbeats is dead."""

@@ -23,7 +23,7 @@ def boundary_of(content_type: str) -> str:
     found = re.search(r"""boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", content_type, re.IGNORECASE)
     if not is_multipart(content_type) or not found:
         raise MalformedDocument(f"The agent's stream is {content_type[:80]!r}, not multipart with a boundary.")
-    # Some agents put the dashes of the delimiter into the parameter.
+    # Some agents put the dashes of the delimiter into the parameter; whose they are the first part shows.
     return (found[1] or found[2]).removeprefix("--")
 
 
@@ -97,11 +97,14 @@ class Multipart:
         begin = self._buffer.find(self._mark)
         if begin < 0:
             head = bytes(self._buffer[: len(self._mark) + 4]).lstrip(b"\r\n")
-            if head.startswith(b"--") and not self._mark.startswith(head):
+            if head.startswith(b"--") and not self._mark.lstrip(b"-").startswith(head.lstrip(b"-")):
                 raise MalformedDocument("The agent's stream has a part with another boundary than it named.")
             if len(self._buffer) >= _LONGEST_HEAD:
                 raise MalformedDocument("The agent's stream has a part without its boundary.")
             return False
+        while begin and self._buffer[begin - 1 : begin] == b"-":  # the boundary's own dashes, which some agents name
+            begin -= 1
+            self._mark = b"-" + self._mark
         del self._buffer[:begin]
         self._has_begun = True
         return True

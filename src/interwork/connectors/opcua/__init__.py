@@ -25,12 +25,12 @@ from asyncua.ua import uaerrors
 from asyncua.ua.uaerrors import UaError
 from cryptography.exceptions import InvalidSignature
 
-from interwork.connectors import BAD_UNKNOWN, Command, Found, Point
-from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet, text_option
+from interwork.connectors import ALIVE_S, BAD_UNKNOWN, Command, Found, Point
+from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet, reason, text_option
 from interwork.connectors.opcua.inbox import Inbox, Wording
 from interwork.connectors.opcua.limits import Limits, read_limits
 from interwork.connectors.opcua.pace import Rates
-from interwork.connectors.opcua.security import Security
+from interwork.connectors.opcua.security import CarefulClient, Security
 from interwork.connectors.opcua.session import FastSession, told_cancellation
 from interwork.connectors.opcua.space import Walk, browse_signals, node_of, read_nameplate, wording, write_values
 from interwork.connectors.opcua.subscribe import Subscriptions
@@ -42,8 +42,6 @@ _TIMEOUT_S = 7.0
 _CONNECT_SHARE = 12 / 7
 """Of the time-out: channel, session and first reads together."""
 _BROWSE_S = 300.0
-_ALIVE_S = 2.0
-"""A quiet server's signs of life are told so often at the most."""
 _SUBSCRIBE_S = 60.0
 _WRITE_S = 10.0
 _LEAVE_S = 1.0
@@ -131,8 +129,8 @@ class OpcUaConnector:
         self._client = client
         return self
 
-    def _make_client(self) -> Client:
-        client = Client(self._endpoint.text, timeout=self._timeout_s, watchdog_intervall=self._timeout_s)
+    def _make_client(self) -> CarefulClient:
+        client = CarefulClient(self._endpoint.text, timeout=self._timeout_s, watchdog_intervall=self._timeout_s)
         client.name = client.description = "Interwork"
         client.application_uri = "urn:interwork:node"
         client.max_messagesize = _MESSAGE_MOST
@@ -166,10 +164,10 @@ class OpcUaConnector:
 
     async def _on_lost(self, fault: Exception) -> None:
         if self._inbox:
-            self._inbox.fail(f"is gone ({_reason(fault)})")
+            self._inbox.fail(f"is gone ({reason(fault)})")
 
     def _unreachable(self, state: str, fault: Exception | None = None) -> MachineUnreachable:
-        return self._endpoint.unreachable(f"{state}: {_reason(fault)}." if fault else f"{state}.", _REMEDY)
+        return self._endpoint.unreachable(f"{state}: {reason(fault)}." if fault else f"{state}.", _REMEDY)
 
     def _session(self) -> FastSession:
         session = self._client.uaclient.session if self._client else None
@@ -220,7 +218,7 @@ class OpcUaConnector:
         try:
             while True:
                 batch = await inbox.take(subscriptions.silence_s, subscriptions.patience_s)
-                is_alive = inbox.has_spoken() and anyio.current_time() - told >= _ALIVE_S
+                is_alive = inbox.has_spoken() and anyio.current_time() - told >= ALIVE_S
                 if is_alive or len(batch):
                     told = anyio.current_time()
                     yield batch
@@ -280,17 +278,15 @@ class OpcUaConnector:
         try:
             yield
         except _USER_FAULTS as fault:
-            raise self._refused("opcua.user", f"{state}: {_reason(fault)}", "Check user name and password.") from fault
+            raise self._refused("opcua.user", f"{state}: {reason(fault)}", "Check user name and password.") from fault
         except _CERTIFICATE_FAULTS as fault:
             remedy = "Let the server trust our certificate: `interwork trust --own` shows it."
-            raise self._refused("opcua.certificate", f"{state}: {_reason(fault)}", remedy) from fault
+            raise self._refused("opcua.certificate", f"{state}: {reason(fault)}", remedy) from fault
+        except OSError as fault:
+            raise self._unreachable("does not answer as an OPC UA server", fault) from fault
         except _LINK_FAULTS as fault:
             raise self._unreachable(state, fault) from fault
 
     def _refused(self, rule: str, what: str, remedy: str) -> Refused:
         place = f"{self._endpoint.host}:{self._endpoint.port}"
         return Refused(f"{place} {what}.", rule=rule, remedy=remedy, where=self._endpoint.text)
-
-
-def _reason(fault: Exception) -> str:
-    return str(fault)[:160] or type(fault).__name__

@@ -1,8 +1,9 @@
 """Which of a server's endpoints is used: the strongest it offers that the options allow, never less in silence.
 
-A password never travels unprotected and a server is never believed unseen, unless the option security says None. The
-list of endpoints itself comes unprotected, so a server that was met with security before (`known.json` in the pki
-folder) is not spoken to without.
+A password never travels unprotected and a server is never believed unseen, unless the option security says None: it
+is protected by an encrypted channel, or encrypted itself for the server's certificate (Part 4, 7.41.4). The list of
+endpoints comes unprotected, so a server that was met with security before (`known.json` in the pki folder) is not
+spoken to without.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
+from asyncua.ua.uaerrors import UaError
 
 from interwork.connectors.endpoint import Endpoint, text_option
 from interwork.connectors.opcua import pki
@@ -26,6 +28,7 @@ MODES = ("None", "Sign", "SignAndEncrypt")
 _CLASSES = {name: getattr(security_policies, f"SecurityPolicy{name}") for name in POLICIES}
 _NAMES = {cls.URI: name for name, cls in _CLASSES.items()} | {security_policies.SecurityPolicyNone.URI: "None"}
 _KNOWN = "known.json"
+_NAMED, _ANONYMOUS = ua.UserTokenType.UserName, ua.UserTokenType.Anonymous
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -44,6 +47,21 @@ class Secured(msgspec.Struct, frozen=True):
 
     mode: str
     remarks: tuple[str, ...] = ()
+
+
+class CarefulClient(Client):
+    """A client that gives a password only as the trusted endpoint said it is given."""
+
+    sealed_for = b""
+    """The certificate that the password is encrypted for; empty where the channel is."""
+
+    def server_policy(self, token_type: ua.UserTokenType) -> ua.UserTokenPolicy:
+        """Find how a user is told; what comes over an open channel may be anybody's word and is held to the list."""
+        policy = super().server_policy(token_type)
+        is_as_said = self.security_policy.peer_certificate == self.sealed_for and _NAMES.get(policy.SecurityPolicyUri)
+        if self.sealed_for and token_type == _NAMED and is_as_said not in POLICIES:
+            raise UaError("it asks for the password in another way than its list of endpoints says")
+        return policy
 
 
 class Security:
@@ -65,7 +83,7 @@ class Security:
         """Tell whether nothing has to be asked before connecting: no certificates, no password, or None by name."""
         return self._choice.is_open or (self._pki is None and not self._user)
 
-    async def apply(self, client: Client, scout: Client) -> Secured:
+    async def apply(self, client: CarefulClient, scout: Client) -> Secured:
         """Choose the endpoint and make the client ready for it; raise Refused where nothing acceptable is offered."""
         if self._user:
             client.set_user(self._user)
@@ -75,13 +93,20 @@ class Security:
         offered = await scout.connect_and_get_server_endpoints()
         chosen = self._chosen(offered)
         name = _NAMES[chosen.SecurityPolicyUri]
-        if name == "None":
+        if self._user and _mode(chosen) != "SignAndEncrypt" and not _is_sealed(chosen):
+            raise self._unprotected()
+        if name == "None" and not self._user:
             return self._without(chosen)
         folder = self._pki
         if folder is None:
             raise self._refused("opcua.security", f"offers {name} only", "Give the option pki, a folder of the node.")
         certificate = pki.first_of(chosen.ServerCertificate or b"")
         remarks = await anyio.to_thread.run_sync(self._examine, folder, certificate, chosen.Server.ApplicationUri or "")
+        if self._user and _mode(chosen) != "SignAndEncrypt":
+            client.sealed_for = certificate
+        if name == "None":
+            said = "The password is encrypted for the server's certificate."
+            return Secured("None", (*self._without(chosen).remarks, said, *remarks))
         ours, key, uri = await anyio.to_thread.run_sync(pki.own_files, folder)
         client.application_uri = uri
         await client.set_security(
@@ -103,6 +128,9 @@ class Security:
 
     def _chosen(self, offered: Sequence[ua.EndpointDescription]) -> ua.EndpointDescription:
         fitting = [one for one in offered or () if self._fits(one)]
+        if not fitting and offered and not self._user and not any(_takes(one, _ANONYMOUS) for one in offered):
+            remedy = "Give the options username and password; where the server wants a certificate, allow a user there."
+            raise self._refused("opcua.user", "lets nobody in without a user name", remedy)
         if not fitting:
             said = ", ".join(sorted({f"{_policy(one)},{_mode(one)}" for one in offered or ()})) or "nothing"
             wanted = ",".join(self._choice.exact) if self._choice.exact else f"at least {self._choice.least}"
@@ -117,21 +145,13 @@ class Security:
         policy, mode = _policy(offer), _mode(offer)
         is_usable = policy in (*POLICIES, "None") and mode in MODES and (policy == "None") == (mode == "None")
         is_tcp = (offer.EndpointUrl or "").startswith("opc.tcp://")
-        wanted = ua.UserTokenType.UserName if self._user else ua.UserTokenType.Anonymous
-        tokens = [one.TokenType for one in offer.UserIdentityTokens or ()]
-        is_allowed = wanted in tokens or not tokens
+        is_allowed = _takes(offer, _NAMED if self._user else _ANONYMOUS)
         if self._choice.exact:
             return is_usable and is_tcp and is_allowed and (policy, mode) == self._choice.exact
         return is_usable and is_tcp and is_allowed and MODES.index(mode) >= MODES.index(self._choice.least)
 
     def _without(self, chosen: ua.EndpointDescription) -> Secured:
         """Accept an endpoint without security where that gives nothing away."""
-        if self._user:
-            raise self._refused(
-                "opcua.password",
-                f"offers no protection for the password of {self._user!r}",
-                "Switch on security at the server, or set the option security to None to send it all the same.",
-            )
         met = self._met()
         if met != "None":
             raise self._refused(
@@ -140,6 +160,13 @@ class Security:
                 "Find out why; set the option security to None to go on without.",
             )
         return Secured("None", ("The server offers no security: the link is neither signed nor encrypted.",))
+
+    def _unprotected(self) -> Refused:
+        return self._refused(
+            "opcua.password",
+            f"offers no protection for the password of {self._user!r}",
+            "Switch on security at the server, or set the option security to None to send it all the same.",
+        )
 
     def _examine(self, folder: Path, der: bytes, uri: str) -> tuple[str, ...]:
         """Refuse a certificate that nobody trusted or whose time is over; tell what else is odd about it."""
@@ -184,6 +211,19 @@ class Security:
             written = folder / f"{_KNOWN}.{place.replace('/', '_').replace(':', '_')}.new"
             written.write_bytes(msgspec.json.format(msgspec.json.encode(known | {place: mode})))
             written.replace(folder / _KNOWN)
+
+
+def _takes(offer: ua.EndpointDescription, kind: ua.UserTokenType) -> bool:
+    """Tell whether an endpoint lets a kind of user in; one that lists no tokens says nothing about that."""
+    tokens = [one.TokenType for one in offer.UserIdentityTokens or ()]
+    return kind in tokens or not tokens
+
+
+def _is_sealed(offer: ua.EndpointDescription) -> bool:
+    """Tell whether an endpoint wants passwords encrypted for its certificate; a token without a policy has its own."""
+    tokens = [one for one in offer.UserIdentityTokens or () if one.TokenType == _NAMED]
+    uri = (tokens[0].SecurityPolicyUri if tokens else "") or offer.SecurityPolicyUri
+    return _NAMES.get(uri) in POLICIES and bool(offer.ServerCertificate)
 
 
 def _read_known(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from snap7.datatypes import S7Area, S7WordLen
 from snap7.error import S7Error, S7ProtocolError
 
 from interwork.connectors import BAD, BAD_OUT_OF_RANGE, BAD_TIMEOUT, BAD_UNKNOWN, Command, Found, Point
-from interwork.connectors.endpoint import Endpoint, check_options, number_option, parse_endpoint, quiet
+from interwork.connectors.endpoint import Endpoint, check_options, number_option, parse_endpoint, quiet, reason
 from interwork.connectors.s7.wire import (
     Span,
     Tag,
@@ -61,6 +61,8 @@ class S7Connector:
         self._is_lost = False
         self._refused: set[tuple[int, int, int, int]] = set()
         """Spans that are read tag by tag."""
+        self._unread: dict[str, int] = {}
+        """Tags the controller refuses, with the return code of each."""
         self.counters = {"overruns": 0, "splits": 0}
 
     async def __aenter__(self) -> Self:
@@ -68,6 +70,7 @@ class S7Connector:
         quiet("snap7")
         self._client, self._is_lost = AsyncClient(), False
         self._refused.clear()
+        self._unread.clear()
         try:
             with anyio.fail_after(self._timeout_s):
                 await self._client.connect(self._endpoint.host, self._rack, self._slot, self._endpoint.port)
@@ -75,7 +78,7 @@ class S7Connector:
         except _FAULTS as fault:
             await self._close()
             raise self._endpoint.unreachable(
-                f"does not answer as an S7 controller: {_said(fault)}.", _REMEDY
+                f"does not answer as an S7 controller: {reason(fault)}.", _REMEDY
             ) from fault
         except BaseException:
             await self._close()
@@ -120,6 +123,12 @@ class S7Connector:
     def remarks(self) -> list[str]:
         """Say what a person should know of this link."""
         said = ["S7 communication has no encryption: keep the controller on a network of its own."]
+        if self._unread:
+            first, code = next(iter(self._unread.items()))
+            said.append(
+                f"The controller refuses {len(self._unread)} tags, the first {first} (code {code:#04x}): its block may "
+                "be optimised, shorter than that or not there, or PUT/GET is not allowed."
+            )
         if self._pace != 1:
             said.append(f"It is polled every {self._interval_s * self._pace:g} s, {self._pace:g} times more slowly.")
         return said
@@ -185,7 +194,7 @@ class S7Connector:
                 answer = await client._send_receive(request)  # noqa: SLF001 - the public read hides which item failed
         except _FAULTS as fault:
             self._is_lost = True
-            raise self._endpoint.unreachable(f"broke off the S7 connection: {_said(fault)}.", _REMEDY) from fault
+            raise self._endpoint.unreachable(f"broke off the S7 connection: {reason(fault)}.", _REMEDY) from fault
         except BaseException:
             self._is_lost = True  # half an answer may be left in the connection
             raise
@@ -206,6 +215,10 @@ class S7Connector:
             for tag in span.tags:
                 at = tag.start - span.start
                 quality = code_quality(code)
+                if quality:
+                    self._unread[tag.found.address] = code
+                else:
+                    self._unread.pop(tag.found.address, None)
                 told = (None, quality) if quality else decode(tag, octets[at : at + tag.size])
                 for number in numbers[tag.found.address]:
                     builder.add(number, time_us, *told)
@@ -250,10 +263,6 @@ class S7Connector:
 
 def _key(span: Span) -> tuple[int, int, int, int]:
     return span.area, span.db, span.start, span.size
-
-
-def _said(fault: BaseException) -> str:
-    return str(fault)[:160] or type(fault).__name__
 
 
 def _small(endpoint: Endpoint, name: str, default: int, most: int) -> int:

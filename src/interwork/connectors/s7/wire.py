@@ -100,7 +100,8 @@ def parse_tags(entries: object) -> dict[str, Tag]:
     if not isinstance(entries, Sequence) or isinstance(entries, str | bytes) or not entries:
         raise BadInput(
             "A controller does not describe its data blocks and the option tags is missing or empty.",
-            remedy='Give a list such as [{address = "DB1.DBD4:REAL", name = "Power", unit = "kW"}].',
+            remedy="Give a table of address (DB1.DBD4:REAL), name, unit and meaning: "
+            "--map FILE.csv on the command line, a file to choose on the page.",
         )
     tags: dict[str, Tag] = {}
     for position, raw in enumerate(entries):

@@ -14,6 +14,7 @@ from typing import Any, Self
 import anyio
 
 from interwork.connectors import (
+    ALIVE_S,
     BAD_UNKNOWN,
     FLUSH_READINGS,
     FLUSH_S,
@@ -38,7 +39,7 @@ from interwork.connectors.sparkplug.wire import REBIRTH, MalformedPayload, Send,
 from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput, MachineUnreachable
 from interwork.core.ids import derived_id
-from interwork.core.resource import BAD_NO_COMMUNICATION, Batch
+from interwork.core.resource import BAD_NO_COMMUNICATION, Batch, BatchBuilder
 
 GOOD_ASYNCHRONOUS = 0x002E_0000
 """OPC UA Good_CompletesAsynchronously: Sparkplug commands are not answered; reading back tells what became of one."""
@@ -51,7 +52,10 @@ _TICK_S = 0.5
 _MOST_MALFORMED = 20
 _WRITE_S = 5.0
 _MOST_REMARKS = 20
-_NODE_REMEDY = "Check that the machine's edge node is on and connected to this broker under this group and node id."
+_NODE_REMEDY = (
+    "Check that the machine's edge node is on and connected to this broker under this group and node id; one that "
+    "waits for its primary host is let speak by the option host_id."
+)
 
 
 class SparkplugConnector:
@@ -144,7 +148,11 @@ class SparkplugConnector:
         return self._node.found()
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
-        """Yield what is known of the points, then every change; historical readings in batches of their own."""
+        """Yield what is known of the points, then every change; historical readings in batches of their own.
+
+        A node speaks only when something changes, and the broker for it when it is gone: as long as neither the session
+        nor the birth is lost, a quiet node is there, and an empty batch says so.
+        """
         await self._await_birth()
         node, flushed = self._node, 0.0
         node.watch(points, to_us(now()))
@@ -163,6 +171,10 @@ class SparkplugConnector:
                     self._session.acknowledge()
                 if self._fault():
                     raise self._lost()
+                quiet_s = anyio.current_time() - flushed
+                if node.is_born and quiet_s >= ALIVE_S and self._session.silence_s < quiet_s:
+                    yield BatchBuilder().take()
+                    flushed = anyio.current_time()
                 await self._session.wait(FLUSH_S if len(node.readings) else _TICK_S)
         finally:
             node.watch(())

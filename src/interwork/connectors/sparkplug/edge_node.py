@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from interwork.connectors.sparkplug.topics import NAMESPACE, check_id, decode_state, read_topic, state_topic, topic_of
+from interwork.connectors.sparkplug.topics import (
+    NAMESPACE,
+    check_id,
+    decode_old_state,
+    decode_state,
+    old_state_topic,
+    read_topic,
+    state_topic,
+    topic_of,
+)
 from interwork.connectors.sparkplug.values import BOOLEAN, INT64, encoded
 from interwork.connectors.sparkplug.wire import BD_SEQ, REBIRTH, MalformedPayload, Send, decode, encode
 
@@ -122,7 +131,7 @@ class EdgeNode:
     def filters(self) -> list[tuple[str, int]]:
         """List what a session subscribes to before its births, with QoS."""
         own = [(topic_of(self.group, "NCMD", self.edge), 1), (topic_of(self.group, "DCMD", self.edge, "+"), 1)]
-        return [*own, (state_topic(self._host), 1)] if self._host else own
+        return [*own, (state_topic(self._host), 1), (old_state_topic(self._host), 1)] if self._host else own
 
     @property
     def is_online(self) -> bool:
@@ -311,7 +320,7 @@ class EdgeNode:
 
     def receive(self, topic: str, content: bytes, now_ms: int) -> list[Outgoing]:
         """Take in a STATE of the primary host or a command; what cannot be read says nothing."""
-        if topic.startswith(f"{NAMESPACE}/STATE/"):
+        if topic.startswith((f"{NAMESPACE}/STATE/", "STATE/")):
             return self._state(topic, content, now_ms)
         parts = read_topic(topic)
         if parts.kind not in ("NCMD", "DCMD") or (parts.group, parts.edge) != (self.group, self.edge):
@@ -329,14 +338,20 @@ class EdgeNode:
         return []
 
     def _state(self, topic: str, content: bytes, now_ms: int) -> list[Outgoing]:
-        """Follow exactly the primary host, by stamps that never go back, per server (E11, H4)."""
-        state = decode_state(content)
+        """Follow exactly the primary host, by stamps that never go back, per server (E11, H4).
+
+        A host of version 2.2 has a word without a stamp; it counts where the host never spoke as 3.0 says.
+        """
         server, status = self.status.server, self.status
-        if not self._host or topic != state_topic(self._host) or state is None or status.state == "offline":
+        is_old = topic == old_state_topic(self._host)
+        state = decode_old_state(content) if is_old else decode_state(content)
+        is_ours = bool(self._host) and (is_old or topic == state_topic(self._host))
+        if not is_ours or state is None or status.state == "offline" or (is_old and server in self._host_ms):
             return []
-        if state.timestamp < self._host_ms.get(server, 0):
-            return []
-        self._host_ms[server] = state.timestamp
+        if not is_old:
+            if state.timestamp < self._host_ms.get(server, 0):
+                return []
+            self._host_ms[server] = state.timestamp
         status.is_host_online = state.online
         if state.online:
             return self.births(now_ms) if status.state == "waiting" else []

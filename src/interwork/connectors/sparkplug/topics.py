@@ -58,6 +58,16 @@ def state_topic(host_id: str) -> str:
     return f"{NAMESPACE}/STATE/{host_id}"
 
 
+def old_state_topic(host_id: str) -> str:
+    """Write the topic of a host application's STATE as version 2.2 had it."""
+    return f"STATE/{host_id}"
+
+
+def decode_old_state(content: bytes) -> State | None:
+    """Read the STATE of version 2.2: a word, without a time."""
+    return {b"ONLINE": State(online=True), b"OFFLINE": State(online=False)}.get(content)
+
+
 def encode_state(*, is_online: bool, time_ms: int) -> bytes:
     """Write a host application's STATE payload."""
     return json.dumps({"online": is_online, "timestamp": time_ms}).encode()

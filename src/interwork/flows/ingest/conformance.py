@@ -346,6 +346,9 @@ async def _cut(endpoint: str, options: dict[str, Any], found: list[Found]) -> Ch
             with anyio.move_on_after(FIRST_S):
                 async with open_connector(through, options) as link, aclosing(link.readings(_points(found))) as batches:
                     async for _ in batches:
+                        noticed = bool(getattr(link, "counters", {}).get("reopened"))  # met anew without being given up
+                        if noticed:
+                            break
                         await cut()
         except InterworkError:
             noticed = True

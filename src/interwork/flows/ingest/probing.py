@@ -179,7 +179,7 @@ async def propose(
         bytes_per_s=heard.bytes / span if span else 0.0,
         fault=fault,
         nameplate=looked.nameplate,
-        remarks=looked.remarks,
+        remarks=tuple(dict.fromkeys((*looked.remarks, *heard.remarks))),
     )
 
 
@@ -195,6 +195,8 @@ class _Heard:
         self.bytes = 0
         self.held = 0
         self.span_s = 0.0
+        self.remarks: tuple[str, ...] = ()
+        """What the link said of itself when it had been read."""
 
     def take(self, batch: Batch, *, is_first: bool) -> None:
         """Take a batch in, as long as there is room."""
@@ -234,6 +236,7 @@ async def _listen(endpoint: str, options: dict[str, Any], found: list[Found], he
                         heard.take(batch, is_first=True)
                         continue
                     heard.take(batch, is_first=began is None)
+            heard.remarks = tuple(getattr(connector, "remarks", ()))
             if began is not None:
                 heard.span_s = anyio.current_time() - began
                 heard.bytes = max(0, await _bytes_of(target) - bytes_before)

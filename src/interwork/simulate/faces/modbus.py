@@ -20,7 +20,9 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from interwork.core.errors import PortInUse
 from interwork.simulate.faces import Plate
 from interwork.simulate.model import ALARMS, Execution, State
+from interwork.simulate.profiles import Profile
 from interwork.simulate.serving import authority, check_port
+from interwork.simulate.signals import VARIABLES, variables_of
 
 UNIT = 1
 _PROGRAM_REGISTERS = 16
@@ -69,6 +71,12 @@ REGISTERS: tuple[dict[str, Any], ...] = (
 """The register map, in the form a connector's option `registers` takes it. 38 to 57 are reserved and read as 0."""
 
 _SIZE = 59
+
+
+def registers_of(profile: Profile) -> tuple[dict[str, Any], ...]:
+    """List the part of the map that a machine of this profile has: a measuring machine has no spindle."""
+    lacking = {variable.name for variable in VARIABLES} - {variable.name for variable in variables_of(profile)}
+    return tuple(register for register in REGISTERS if register["name"] not in lacking)
 
 
 class ModbusFace:

@@ -29,6 +29,8 @@ from interwork.connectors.opcua.space.references import HAS_PROPERTY, NODES_PER_
 from interwork.core.errors import BadInput, LimitReached
 from interwork.core.resource import Meaning
 
+_NAMED = 12
+"""Nodes named to a person who has to choose one of them."""
 _REFERENCES_PER_NODE = 12
 """References met per node, at the most on average, before a walk is given up."""
 _PROPERTIES = frozenset({"EngineeringUnits", "EURange", "EnumStrings", "EnumValues", "TrueState", "FalseState"})
@@ -93,7 +95,7 @@ async def tour(walk: Walk, root: ua.NodeId, most_nodes: int) -> list[Met]:
                     path = f"{parent.path}/{reference.BrowseName.Name or ''}".lstrip("/")
                     queue.append(Met(node, path, reference.NodeClass == ua.NodeClass.Variable))
                     met.append(queue[-1])
-        _check(walk, root, len(seen), most_nodes)
+        _check(walk, root, met, most_nodes)
     return met
 
 
@@ -104,17 +106,19 @@ def _note_property(parent: Met, reference: ua.ReferenceDescription, node: ua.Nod
         parent.properties[name] = node
 
 
-def _check(walk: Walk, root: ua.NodeId, nodes: int, most: int) -> None:
+def _check(walk: Walk, root: ua.NodeId, met: Sequence[Met], most: int) -> None:
     text = root.to_string()
     if text in walk.refused:
         raise BadInput(
             f"The server does not let us browse {text}: {walk.refused[text]}.",
             remedy="Name another node as the option root.",
         )
-    if nodes > most:
+    if len(met) >= most:
+        below = [f"{one.path} ({one.node.to_string()})" for one in met if "/" not in one.path and not one.is_variable]
         raise LimitReached(
             f"The server has more than {most} nodes below {text}.",
-            remedy="Name a deeper node as the option root, or raise the option max_nodes.",
+            remedy="Name a deeper node as the option root, or raise the option max_nodes. "
+            f"Below it are {', '.join(below[:_NAMED])}{' and more' if len(below) > _NAMED else ''}.",
         )
 
 

@@ -4,10 +4,11 @@ import tomllib
 from typing import Any
 
 import msgspec
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from interwork.connectors.mapfile import read_map
 from interwork.core.errors import BadInput, InterworkError
 from interwork.core.resource import Meaning
 from interwork.flows import ingest
@@ -16,6 +17,10 @@ from interwork.store.secrets import PREFIX
 from interwork.web.access import MAY, node_of, require
 from interwork.web.render import render
 
+TYPED = ("endpoint", "name", "maker", "model", "rated", "standby", "username", "secret", "options")
+"""What a person typed and finds again beside a refusal."""
+MAP_MAX = 1 << 20
+"""Octets of a table of registers or tags."""
 SHOWN = 300
 """Signals edited on the page; the rest are read as they are proposed, and the page says so."""
 
@@ -24,7 +29,9 @@ async def start(request: Request) -> Response:
     """Ask where the device answers."""
     await require(request, *MAY["operate"])
     names = node_of(request).secrets.names()
-    return await render(request, "connect.html", proposal=None, secrets=names, fault=None, asked=None)
+    return await render(
+        request, "connect.html", proposal=None, secrets=names, fault=None, typed=dict.fromkeys(TYPED, "")
+    )
 
 
 async def go_on(request: Request) -> Response:
@@ -35,16 +42,17 @@ async def go_on(request: Request) -> Response:
         asked = _asked(form)
         made = await ingest.connect(node, asked, actor=visitor.id)
         return RedirectResponse(f"/machines/{made.resource.id}", status_code=303)
-    asked = _described(form)
     names = node.secrets.names()
     try:
+        asked = _described(form, await _mapped_by(form))
         proposal = await ingest.propose(node, asked.name, asked.endpoint, asked.options)
         asked = _named(asked, proposal.nameplate)
         asked = ingest.measured(asked, proposal, ingest.mapping_of(proposal.signals))
         coming = await ingest.foresee(node, asked, len(proposal.signals))
     except InterworkError as fault:
+        typed = {name: _text(form, name) for name in TYPED}
         return await render(
-            request, "connect.html", status=fault.status, proposal=None, secrets=names, fault=fault, asked=asked
+            request, "connect.html", status=fault.status, proposal=None, secrets=names, fault=fault, typed=typed
         )
     return await render(
         request,
@@ -91,12 +99,24 @@ def _text(form: FormData, name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _described(form: FormData) -> Connection:
+async def _mapped_by(form: FormData) -> dict[str, Any]:
+    """Read the file that says what a machine has which does not describe itself; nothing where none was chosen."""
+    file = form.get("map")
+    if not isinstance(file, UploadFile) or not file.filename:
+        return {}
+    content = await file.read(MAP_MAX + 1)
+    if len(content) > MAP_MAX:
+        raise BadInput(f"{file.filename[:80]} has more than {MAP_MAX >> 20} MiB.", remedy="Give the table alone.")
+    return read_map(content, file.filename, _text(form, "endpoint").partition("://")[0])
+
+
+def _described(form: FormData, mapped: dict[str, Any]) -> Connection:
     """Read the first form: name, endpoint, credentials by reference, options, power."""
     try:
         options: dict[str, Any] = tomllib.loads(_text(form, "options"))
     except tomllib.TOMLDecodeError as fault:
         raise BadInput(f"The options are no TOML: {fault}.", remedy="Write one name = value a line.") from fault
+    options |= mapped
     if user := _text(form, "username"):
         options["username"] = user
     if secret := _text(form, "secret"):

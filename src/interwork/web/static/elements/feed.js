@@ -3,8 +3,10 @@
 import { say } from "./words.js";
 
 const QUALITIES = ["good", "uncertain", "bad", "none"];
+const SILENT = 4; // bits beside a quality: its machine fell silent;
+const HEARD = 8; // a link that is up says whether it did, else only the times of the values tell
 const SILENT_MS = 12000; // the server beats every second; this much silence is a lost connection
-const QUIET_MS = 15000; // a page none of whose signals came for so long shows stale values
+const QUIET_MS = 15000; // signals without such a link none of which came for so long are stale
 const PERIODS = 3; // a signal that came regularly and missed so many periods is stale
 const REGULAR = 5; // so many like intervals make a signal regular
 
@@ -115,14 +117,17 @@ class Feed extends EventTarget {
     for (let index = 0; index < this.order.length; index += 1) {
       const number = this.order[index];
       const time = times[index] ?? NaN;
-      if (time > newest) newest = time;
+      const heard = Boolean(qualities[index] & HEARD);
+      const silent = Boolean(qualities[index] & SILENT);
+      if (time > newest && !heard) newest = time;
       const known = this.latest.get(number);
       const value = values[index] ?? NaN;
-      const quality = QUALITIES[qualities[index]];
-      if (!known || known.time !== time || !Object.is(known.value, value) || known.quality !== quality) {
-        this.latest.set(number, this.told(known, time, value, quality));
+      const quality = QUALITIES[qualities[index] & 3];
+      const isNews = !known || known.time !== time || !Object.is(known.value, value) || known.quality !== quality;
+      if (isNews || known.heard !== heard || known.silent !== silent) {
+        this.latest.set(number, isNews ? { ...this.told(known, time, value, quality), heard, silent } : { ...known, heard, silent, late: false });
         this.touch(number);
-      } else if (!known.late && this.isLate(known, now)) {
+      } else if (!heard && !known.late && this.isLate(known, now)) {
         known.late = true;
         this.touch(number);
       }
@@ -165,7 +170,7 @@ class Feed extends EventTarget {
       if (!element.visible) continue;
       this.dirty.delete(element);
       const reading = this.latest.get(element.watched);
-      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: this.stale || reading.late });
+      if (reading) element.paintReading({ ...reading, text: this.words[element.watched] ?? "", stale: reading.heard ? reading.silent : this.stale || reading.late });
     }
   }
 
