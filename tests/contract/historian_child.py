@@ -64,6 +64,36 @@ async def fill(folder):
     await historian.close()
 
 
+async def seal_full(folder):
+    """Seal while no file may grow beyond some size, more each time: it fails at another step each time."""
+    historian = await Historian.open(folder)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(1).integers(0, 9, 60_000) * 1.0
+    times, held = BASE_US + np.arange(60_000) * 200_000, set()
+    for part in range(6):
+        rows = slice(part * 10_000, part * 10_000 + 10_000)
+        await historian.append(batch_of(np.arange(10_000) % 10, times[rows], noise[rows], np.zeros(10_000)))
+    seen, kept = [], []
+    for most in (1_000, 20_000, 100_000, 150_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            await historian.tend(0)
+            await historian.seal()
+        except InterworkError as fault:
+            seen.append(f"{type(fault).__name__} {fault}")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        found = await historian.readings(range(10), 0, 1 << 60)
+        kept.append((len(found), np.sum(found.value).item() == np.sum(noise[np.argsort(times)]).item()))
+        held.add((await historian.usage()).rows)
+    await historian.seal()
+    await historian.close()
+    historian = await Historian.open(folder)
+    files = sorted(path.name for path in (folder / "lake").rglob("*") if path.is_file())
+    named = sorted(file.name for file in historian._engine.sealed.files)
+    print(len(seen), kept, held, files == named, (await historian.usage()).hot_rows, *seen, sep="|")
+    await historian.close()
+
+
 async def open_only(folder):
     try:
         await Historian.open(folder)
@@ -89,10 +119,9 @@ def main():
         engine.Engine.trim = lambda self: die() if self.mark else None
     if mode == "fill-checkpoint":
         engine.CHECKPOINT_AT = "1MB"
-    if mode.startswith("fill"):
-        anyio.run(fill, folder)
-    elif mode == "open":
-        anyio.run(open_only, folder)
+    ways = {"fill": fill, "fill-checkpoint": fill, "seal-full": seal_full, "open": open_only}
+    if mode in ways:
+        anyio.run(ways[mode], folder)
     else:
         anyio.run(ingest, folder, 7)
 

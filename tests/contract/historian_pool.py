@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from interwork.core.clock import now
 from interwork.stream import Historian
-from interwork.stream.historian import service
+from interwork.stream.historian import opened
 from interwork.stream.historian.keeping import Keeping
 from interwork.stream.historian.lake import TABLES
 
@@ -16,16 +16,16 @@ from interwork.stream.historian.lake import TABLES
 class Pool:
     def __init__(self, folder):
         self.folder, self.last = folder, None
-        self.engine = service._open_clean(folder)
+        self.engine = opened.open_clean(folder)
 
     def fresh(self, *, is_clean=False):
-        self.engine = self.engine if self.last is None else self.last._engine or service._open_clean(self.folder)
+        self.engine = self.engine if self.last is None else self.last._engine or opened.open_clean(self.folder)
         empty(self.engine, is_clean=is_clean)
         return self._historian(0)
 
     def reopened(self):
         self.last._engine.close()
-        self.engine = service._open_clean(self.folder)
+        self.engine = opened.open_clean(self.folder)
         return self._historian(self.engine.last_sequence())
 
     def close(self):

@@ -20,6 +20,7 @@ from interwork.core.errors import BadInput, DiskFull, LimitReached, Unusable
 from interwork.core.resource import BatchBuilder
 from interwork.stream import UNKNOWN, Historian, batch_of
 from interwork.stream.historian import engine
+from interwork.stream.historian import opened as opening
 from interwork.stream.historian import service as historian
 
 CHILD = Path(__file__).with_name("historian_child.py")
@@ -410,6 +411,17 @@ def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost_and_appending_goes
     assert "Nothing acknowledged was lost" in said
 
 
+def test_a_seal_that_meets_a_full_disk_at_any_step_loses_nothing_leaves_nothing_and_is_done_later(tmp_path):
+    """streams 6: readings, roll-ups, catalog: each at its turn; the database is opened anew and the answers stay."""
+    faults, answers, rows, is_clean, hot, *said = (
+        start(tmp_path, "seal-full").communicate(timeout=60)[0].strip().split("|")
+    )
+    assert (faults, rows, is_clean, hot) == ("4", "{60000}", "True", "0")
+    assert answers.count("(60000, True)") == 4
+    assert said[0].startswith("DiskFull")
+    assert said[-1].startswith("Unusable")
+
+
 async def test_the_reserve_is_never_touched_and_the_answer_says_so(held, monkeypatch):
     await held.append(batch((1, 1, 1.0)))
     monkeypatch.setattr(engine.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1_000_000))
@@ -435,7 +447,7 @@ def test_a_second_process_is_told_who_has_the_readings_and_what_to_do(tmp_path):
 async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered(held, monkeypatch):
     """streams 8: a long question is stopped at its limit; two read at a time, within 256 MB."""
     await held.append(batch((1, 1, 1.0)))
-    monkeypatch.setattr(historian, "QUERY_S", 0.2)
+    monkeypatch.setattr(opening, "QUERY_S", 0.2)
     monkeypatch.setattr(
         historian.queries, "usage", lambda _, cursor: cursor.execute("FROM range(1000000000) SELECT sum(sin(range))")
     )

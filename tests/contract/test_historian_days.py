@@ -262,3 +262,17 @@ async def test_limits_hold_over_days_by_the_clock(tmp_path):
     assert (kept.time_us[0], len(kept)) == (BASE + 16 * HOUR, 24 * 12)
     assert [file.first_us // HOUR - BASE // HOUR for file in files(held)][:2] == [16, 24]
     await held.close()
+
+
+async def test_an_hour_in_which_nothing_came_leaves_the_mark_and_who_follows_misses_nothing(held):
+    """streams 12: sequences are never given twice, and a reader that was away goes on where it was."""
+    await held.append(numbers(1, [BASE, BASE + 1, BASE + 2]))
+    assert await held.seal() == 3
+    await held.tend(0)
+    assert list((await held.after(1, [1], BASE, None))[0].time_us) == [BASE + 1, BASE + 2]
+    assert held._engine.last_sequence() == 3
+    assert await held.append(numbers(1, [BASE + 1], 9.0)) == 4
+    await held.seal()
+    await held.tend(0)
+    await keep(held, "merge", BASE + DAY)
+    assert list((await held.readings([1], BASE, BASE + 2)).value)[1] == 9.0

@@ -300,8 +300,10 @@ async def test_a_hundred_thousand_signals_are_kept_and_their_last_values_found(h
         await held.append(batch_of(np.arange(count), at, np.arange(count) + second, np.zeros(count)))
     found = await held.latest(range(90_000, 100_000))
     assert (len(found), found.value[0], set(found.time_us)) == (10_000, 90_002.0, {BASE + 2_000_000})
+    assert (await held.after(100_000, range(10_000), BASE, None, limit=50))[0].time_us[0] == BASE + 1_000_000
     await held.seal()
     assert len(await held.latest(range(10_000))) == 10_000
+    assert len(await held.latest(range(10_000), BASE + 1)) == 10_000
 
 
 def test_versions_are_pinned_and_checked_before_anything_is_opened(monkeypatch, tmp_path):

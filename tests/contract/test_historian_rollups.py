@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from interwork.stream import UNKNOWN, Historian, batch_of
+from interwork.stream.historian import queries, states
 from interwork.stream.historian.keeping import Keeping
 from interwork.stream.historian.sealing import Lake
 
@@ -222,3 +223,35 @@ async def test_bad_readings_are_counted_and_the_last_good_one_is_told(tmp_path):
             ).fetchall()
         )
     assert row == [(0.0, 2.0, 3.0, 3, 2.0, 3, 7)]
+
+
+async def test_a_long_question_after_states_of_numbers_reads_no_readings_and_words_among_them_count(pool, monkeypatch):
+    """streams 20: signals of numbers have no state, however many they say; a word said once stands till then."""
+    held, minutes = pool.fresh(), BASE + np.arange(0, 8 * 3600, 60) * 1_000_000
+    for signal in range(1, 6):
+        await held.append(numbers(signal, minutes + signal, np.arange(480.0)))
+    said = [BASE - HOUR, BASE + 3 * HOUR + 7, BASE + 8 * HOUR - 9]
+    for signal, at in zip((3, 4, 5), said, strict=True):
+        await held.append(batch_of([signal], [at], [np.nan], [0], ["ACTIVE"]))
+    await held.seal()
+    asked = []
+    ask = states._ask_rolled
+    monkeypatch.setattr(states, "_ask_rolled", lambda *given: (asked.append(given[2]), ask(*given)))
+    found = await held.durations_of([1, 2, 3, 4, 5, 9], BASE, BASE + 8 * HOUR)
+    assert [*found[1], *found[2], *found[9]] == [UNKNOWN] * 3
+    assert {signal: found[signal].get("ACTIVE", 0) for signal in (3, 4, 5)} == {3: 3e-6, 4: 59.999997, 5: 9e-6}
+    assert {sum(one.values()) for one in found.values()} == {8 * 3600.0}
+    assert asked == [[3, 4, 5]]
+
+
+async def test_fine_steps_of_many_signals_are_read_some_signals_at_a_time(pool, monkeypatch):
+    """streams 17: the answer is the one that all of them at once would give."""
+    held, seconds = pool.fresh(), BASE + np.arange(0, 5 * 3600, 2) * 1_000_000
+    for signal in range(1, 6):
+        await held.append(numbers(signal, seconds + signal, np.random.default_rng(signal).normal(size=len(seconds))))
+    await held.seal()
+    await held.append(numbers(2, [BASE + HOUR], np.array([99.0])))
+    asked = ([1, 2, 3, 4, 5], BASE + 5, BASE + 5 * HOUR - 5)
+    at_once = await held.trends(*asked, width_us=2_000_000)
+    monkeypatch.setattr(queries, "CELLS_AT_ONCE", 40_000)
+    assert await held.trends(*asked, width_us=2_000_000) == at_once

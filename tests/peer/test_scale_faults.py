@@ -103,6 +103,7 @@ def write_node(folder, scale):
     (folder / "node.toml").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.timeout(300)  # eight programs start in it, on whatever the machine has left; its own waits are bounded
 async def test_three_sinks_one_killed_and_catalog_and_store_away_lose_and_double_nothing(world, tmp_path):
     """streams 25: three sinks over PostgreSQL and S3, one killed -9; the catalog restarts, the store is away."""
     scale = world.scale("faults", partitions=3)

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import anyio
+import msgspec
 import pytest
 from machines.nats_cluster import NatsCluster
 from scale_world import World, node_of, place_of, running, sink_of, until
 
+from interwork.core.clock import from_us
 from interwork.core.errors import Conflict, Refused
 from interwork.core.resource import BatchBuilder
 from interwork.core.settings import Limits
@@ -147,6 +149,35 @@ async def test_rules_of_single_signals_and_a_legal_hold_are_kept_in_the_shared_l
         await reader.retain([6], hold=False)
     for one in (node, reader):
         await one.close()
+
+
+async def test_the_shared_lake_keeps_to_its_size_by_its_oldest_hours_and_nothing_on_hold_goes(world, tmp_path):
+    """streams 18: scale.storage_gb, of all nodes together; the newest hours stay, and so do the roll-ups."""
+    scale = world.scale("sized", partitions=2)
+    node, at = await node_of(tmp_path / "node", scale), [BASE]
+    parts = [msgspec.structs.replace(scale, storage_gb=1e-5), scale]
+    sinks = [
+        sink_of(tmp_path / str(part), one, [part], clock=lambda: from_us(at[0]), limits=Limits(retention_days=1000))
+        for part, one in enumerate(parts)
+    ]
+    async with running(*sinks):
+        for one in day():
+            await node.append(one)
+        await until(lambda: has_all(node))
+        await node.retain([6], hold=True)
+        at[0] = BASE + 6 * HOUR + 120 * SECOND
+        for sink in (*reversed(sinks), *sinks):
+            await sink.settle()
+        at[0] += HOUR
+        for sink in sinks:
+            await sink.settle()
+        kept = {signal: await hours_of(node, signal) for signal in (1, 3, 6)}
+        assert kept[6] == [0, 1, 2, 3, 4, 5]
+        assert kept[1] == kept[3] != []
+        assert kept[1] == list(range(kept[1][0], 6))
+        assert kept[1][0] > 0
+        assert sum((await node.trend(1, BASE, BASE + 6 * HOUR, points=6)).count) == 360
+    await node.close()
 
 
 async def hours_of(node, signal):

@@ -72,6 +72,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Into how many subjects signals are shared out, 1 to 64: as many sinks may work at the same time."""
     log_gb: float = 10.0
     """Size of the log; when it is full, publishing waits, and the node spools."""
+    storage_gb: float = 0.0
+    """Size of all nodes' readings in the lake: above it the oldest hours go, but nothing on hold (0: any)."""
     flush_s: float = 1.0
     """Longest time a sink gathers readings before it writes them to the lake."""
     role: Literal["node", "reader"] = "node"

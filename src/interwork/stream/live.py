@@ -17,7 +17,8 @@ import numpy as np
 from interwork.core.clock import Clock, now, to_us
 from interwork.core.errors import BadInput
 from interwork.core.resource import BAD_NO_COMMUNICATION, UNCERTAIN_LAST_USABLE, Batch
-from interwork.stream.columns import SIGNALS_END, Columns, Ints, batch_of, columns_of, newest_rows
+from interwork.stream.columns import SIGNALS_END, Columns, Ints, batch_of, columns_of, newest_rows, take
+from interwork.stream.marks import NOTHING, interpolated
 
 AHEAD_US = 5_000_000
 """A stamp further ahead than this does not keep later readings with right stamps from being current."""
@@ -87,6 +88,7 @@ class Live:
         self._value = np.empty(0, np.float64)
         self._quality = np.empty(0, np.uint32)
         self._is_lost = np.empty(0, np.bool_)
+        self._lost_us: Ints = np.full(0, _NEVER)
         self._has_text = np.empty(0, np.bool_)
         self._scratch: Ints = np.empty(0, np.int64)
         self._text: dict[int, str] = {}
@@ -102,6 +104,7 @@ class Live:
         rows = rows[columns.time_us[rows] >= self._rank[columns.signal[rows]]]
         is_silence = (columns.quality[rows] == BAD_NO_COMMUNICATION) & np.isnan(columns.value[rows])
         if is_silence.any():
+            self._lost_us[columns.signal[rows[is_silence]]] = columns.time_us[rows[is_silence]]
             self._silence(columns.signal[rows[is_silence]].astype(np.int64))
             rows = rows[~is_silence]
         signal: Ints = columns.signal[rows].astype(np.int64)
@@ -151,8 +154,27 @@ class Live:
         signals = signals[~self._is_lost[signals]]
         self._silence(signals)
         since = np.maximum(time_us, np.where(self._time[signals] == _NEVER, time_us, self._time[signals] + 1))
+        self._lost_us[signals] = since
         rows = len(signals)
         return batch_of(signals, since, np.full(rows, np.nan), np.full(rows, BAD_NO_COMMUNICATION))
+
+    def stands_again(self, batch: Batch, now_us: int) -> Batch:
+        """Tell what holds again from now on of signals that were lost: a machine that is heard again says what stands.
+
+        Its source time is of before the loss, where in the history nothing is known any more; so the history is to say
+        it once more, as Interpolated (OPC UA Part 11, 6.3.3). To be asked before the batch is taken in.
+        """
+        columns = columns_of(batch)
+        if len(columns.signal):
+            self._reserve(int(columns.signal.max()))
+        if not self._is_lost[columns.signal].any():
+            return NOTHING
+        rows = newest_rows(columns.signal, columns.time_us, self._scratch)
+        signal = columns.signal[rows]
+        rows = rows[self._is_lost[signal] & (columns.time_us[rows] <= self._lost_us[signal])]
+        found = columns_of(take(columns, np.sort(rows)))
+        since = np.maximum(now_us, self._lost_us[found.signal] + 1)
+        return batch_of(found.signal, since, found.value, interpolated(found), found.text)
 
     @asynccontextmanager
     async def subscribe(self, numbers: Iterable[int], *, every_s: float = 0.0) -> AsyncGenerator[Subscription, None]:
@@ -205,5 +227,6 @@ class Live:
         self._value = np.concatenate([self._value, np.full(more, np.nan)])
         self._quality = np.concatenate([self._quality, np.zeros(more, np.uint32)])
         self._is_lost = np.concatenate([self._is_lost, np.zeros(more, np.bool_)])
+        self._lost_us = np.concatenate([self._lost_us, np.full(more, _NEVER)])
         self._has_text = np.concatenate([self._has_text, np.zeros(more, np.bool_)])
         self._scratch = np.concatenate([self._scratch, np.zeros(more, np.int64)])

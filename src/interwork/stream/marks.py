@@ -13,6 +13,7 @@ from interwork.core.resource import Batch
 from interwork.stream.columns import GOOD_BELOW, Columns, batch_of, columns_of, take
 
 INTERPOLATED = 0x0000_0402
+NOTHING = batch_of(np.empty(0), np.empty(0), np.empty(0), np.empty(0))
 
 
 class Marks:
@@ -29,7 +30,7 @@ class Marks:
         held = take(columns_of(before), np.array([known[marks.signal[row]] for row in rows], np.int64))
         columns = columns_of(held)
         times = np.array([marks.time_us[row] for row in rows], np.int64)
-        return cls(batch_of(columns.signal, times, columns.value, _interpolated(columns), columns.text))
+        return cls(batch_of(columns.signal, times, columns.value, interpolated(columns), columns.text))
 
     def beside(self, said: Batch) -> "Marks":
         """Join with what is said at marks of other signals."""
@@ -48,10 +49,10 @@ class Marks:
         """Take in what is read on; return the rows at marks that it changes."""
         columns, held = columns_of(batch), columns_of(self._said)
         if not len(held.signal) or not len(columns.signal):
-            return _NOTHING
+            return NOTHING
         if int(columns.time_us.min()) > int(held.time_us.max()):
-            self._said = _NOTHING
-            return _NOTHING
+            self._said = NOTHING
+            return NOTHING
         place = {int(number): row for row, number in enumerate(held.signal)}
         found: dict[int, int] = {}
         for row in np.flatnonzero(np.isin(columns.signal, held.signal)).tolist():
@@ -59,7 +60,7 @@ class Marks:
             if columns.time_us[row] <= held.time_us[at]:
                 found[at] = row
         if not found:
-            return _NOTHING
+            return NOTHING
         changed = _at_marks(columns, held, found)
         rest = take(held, np.array([row for row in range(len(held.signal)) if row not in found], np.int64))
         self._said = _both(columns_of(changed), columns_of(rest))
@@ -70,10 +71,11 @@ def _at_marks(columns: Columns, held: Columns, found: dict[int, int]) -> Batch:
     """Make the rows at marks of what was read: mark's row to row of what is said there now."""
     rows, marks = np.array(list(found.values())), np.array(list(found))
     told = columns_of(take(columns, rows))
-    return batch_of(told.signal, held.time_us[marks], told.value, _interpolated(told), told.text)
+    return batch_of(told.signal, held.time_us[marks], told.value, interpolated(told), told.text)
 
 
-def _interpolated(columns: Columns) -> npt.NDArray[np.uint32]:
+def interpolated(columns: Columns) -> npt.NDArray[np.uint32]:
+    """Tell the qualities of rows that are no readings of the machine: Good ones become Interpolated."""
     return np.where(columns.quality < GOOD_BELOW, np.uint32(INTERPOLATED), columns.quality)
 
 
@@ -81,6 +83,3 @@ def _both(one: Columns, other: Columns) -> Batch:
     texts = [text for part in (one, other) for text in (part.text or [None] * len(part.signal))]
     signal, time_us, value, quality = (np.concatenate([a, b]) for a, b in zip(one[:4], other[:4], strict=True))
     return batch_of(signal, time_us, value, quality, texts)
-
-
-_NOTHING = batch_of(np.empty(0), np.empty(0), np.empty(0), np.empty(0))

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
@@ -13,6 +13,8 @@ from interwork.web.access import node_of
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 LONGEST = timedelta(days=800)
 SHORTEST = timedelta(seconds=1)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""A period lies within these, so that those beside it are times too."""
 _LAST = re.compile(r"(\d{1,6})([mhd])")
 
 
@@ -67,10 +69,10 @@ def period_of(request: Request, *, default: str = "8h") -> Period:
     if query.get("start"):
         start = parse_moment(query["start"])
         end = parse_moment(query["end"]) if query.get("end") else now
-        if not SHORTEST <= end - start <= LONGEST:
+        if not (SHORTEST <= end - start <= LONGEST and start >= FIRST and end <= LAST):
             raise BadInput(
                 f"A period from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is none.",
-                remedy=f"Give a start before its end, {LONGEST.days} days apart at the most.",
+                remedy=f"Give a start before its end, {LONGEST.days} days apart at the most, from {FIRST.year} on.",
             )
         return Period(start=start, end=end)
     last = query.get("last") or default

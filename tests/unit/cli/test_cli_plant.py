@@ -83,6 +83,31 @@ def test_shifts_are_read_as_they_are_said(node):
         run("shifts", "whenever we like")
 
 
+def test_alarms_are_listed_by_machine_and_rule_where_nothing_else_is_said(node, capsys):
+    alarm = {"id": "alarm-1", "rule": "alarmrule-1", "resource": "resource-1", "priority": 3, "state": "active",
+             "value": "31 Cel", "changed_at": "2026-11-22T14:00:00Z"}  # fmt: skip
+    node.answers |= {
+        "/api/alarms": {"groups": [{"alarms": [alarm]}], "hidden": []},
+        "/api/alarm-rules": {"rules": [{"id": "alarmrule-1", "name": "Warm"}]},
+    }
+    run("alarms")
+    assert capsys.readouterr().out.startswith("3  Mill: Warm ")
+
+
+def test_what_is_empty_is_said_in_words(node, capsys):
+    node.answers |= {"/api/unusual": {"unusual": []}, "/api/calendars": {"calendars": []}}
+    node.answers["/api/baselines"] = {"baselines": []}
+    for verb in ("unusual", "shifts", "baseline"):
+        run(verb)
+    assert [len(line) > 20 for line in capsys.readouterr().out.splitlines()] == [True] * 3
+
+
+def test_a_calendar_is_for_the_machines_that_are_named(node):
+    node.answers["/api/calendars"] = {"name": "Shifts", "zone": "UTC", "shifts": []}
+    run("shifts", "Early 06:00-14:00", "--machine", "Mill")
+    assert node.asked[-1][2]["resources"] == ["resource-1"]
+
+
 def test_the_folder_of_a_network_names_its_nodes(tmp_path):
     for name in ("alder", "birch"):
         folder = tmp_path / "nodes" / name

@@ -24,6 +24,7 @@ def opened(tmp_path):
         (duckdb.IOException("Could not write: No space left on device"), DiskFull, "Nothing acknowledged was lost"),
         (duckdb.FatalException("checkpoint: File too large"), DiskFull, "appending resumes"),
         (OSError(28, "No space left on device"), DiskFull, "Free space"),
+        (duckdb.OutOfMemoryException("set by the 'max_temp_directory_size' setting"), DiskFull, "Free space"),
         (duckdb.InterruptException("Interrupted!"), LimitReached, "time limit"),
         (duckdb.OutOfMemoryException("failed to allocate"), LimitReached, "shorter range"),
         (duckdb.IOException("Could not set lock on file"), Unusable, "another process"),
@@ -35,6 +36,14 @@ def opened(tmp_path):
 def test_each_fault_is_told_as_what_the_caller_can_do(tmp_path, fault, kind, said):
     told = explain(fault, tmp_path)
     assert (type(told), said in str(told)) == (kind, True)
+
+
+def test_a_catalog_that_could_not_commit_is_told_as_a_full_disk_where_it_is_full(tmp_path, monkeypatch):
+    """streams 6: the catalog's own words hide the cause."""
+    fault = duckdb.TransactionException("Failed to commit: cannot rollback - no transaction is active")
+    assert type(explain(fault, tmp_path)) is Unusable
+    monkeypatch.setattr(engine, "_free", lambda _: 1)
+    assert type(explain(fault, tmp_path)) is DiskFull
 
 
 def test_a_file_that_is_no_database_is_damaged_and_named(tmp_path):

@@ -7,6 +7,7 @@ from interwork.core.clock import from_us
 from interwork.core.errors import DiskFull, LimitReached, Unusable
 from interwork.core.settings import Limits
 from interwork.stream import Historian, batch_of
+from interwork.stream.historian import opened
 from interwork.stream.historian import service as historian
 from interwork.stream.historian.engine import Engine
 from interwork.stream.historian.lake import HOUR_US
@@ -108,6 +109,43 @@ async def test_running_goes_on_after_a_seal_that_failed(kept, monkeypatch):
     assert not faults
 
 
+async def test_what_is_past_its_time_goes_though_sealing_finds_no_space(tmp_path, monkeypatch):
+    """streams 6: a disk that is full of what may go makes room by itself."""
+    wall = Wall(HOUR * HOUR_US)
+    held = await Historian.open(tmp_path, clock=wall, limits=Limits(retention_days=1))
+    await held.append(at(HOUR * HOUR_US))
+    wall.now_us += 2 * HOUR_US
+    await held.tend(HOUR)
+    await held.append(at((HOUR + 30) * HOUR_US))
+    wall.now_us += 30 * HOUR_US
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "seal", lambda *_: fail())
+        with pytest.raises(DiskFull):
+            await held.tend(HOUR + 2)
+    assert list((await held.readings([1], 0, 1 << 60)).time_us) == [(HOUR + 30) * HOUR_US]
+    await held.close()
+
+
+async def test_a_large_backlog_is_sealed_in_parts_that_memory_holds(kept, monkeypatch):
+    """streams 6: each part makes room in the hot table before the next is written."""
+    held, wall = kept
+    monkeypatch.setattr(historian, "SEAL_ROWS", 3)
+    sealed, waiting = [], []
+    seal = Lake.seal
+
+    def counted(self, upto):
+        waiting.append(self.engine.hot_rows())
+        sealed.append(seal(self, upto))
+        return sealed[-1]
+
+    monkeypatch.setattr(Lake, "seal", counted)
+    await held.append(at(*(HOUR * HOUR_US + step for step in range(8))))
+    wall.now_us += 2 * HOUR_US
+    await held.tend(HOUR)
+    assert (sealed, waiting) == ([3, 3, 2], [8, 5, 2])
+    assert len(await held.readings([1], 0, 1 << 60)) == 8
+
+
 async def test_a_broken_database_is_opened_anew_and_the_next_append_kept(kept):
     held, _ = kept
     await held.append(at(1, 2))
@@ -151,10 +189,10 @@ async def test_an_append_that_waits_too_long_says_so(kept, monkeypatch):
 
 async def test_a_question_that_finds_all_readers_busy_says_so(kept, monkeypatch):
     held, _ = kept
-    monkeypatch.setattr(historian, "QUERY_S", 0.05)
-    for _ in range(historian.READERS):
+    monkeypatch.setattr(opened, "QUERY_S", 0.05)
+    for _ in range(opened.READERS):
         await held._reading.acquire()
     with pytest.raises(LimitReached, match="other questions"):
         await held.usage()
-    for _ in range(historian.READERS):
+    for _ in range(opened.READERS):
         held._reading.release()

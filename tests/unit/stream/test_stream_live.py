@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interwork.core.clock import from_us, to_us
 from interwork.core.errors import BadInput
-from interwork.core.resource import BAD_NO_COMMUNICATION, GOOD, UNCERTAIN_LAST_USABLE, BatchBuilder
+from interwork.core.resource import BAD_NO_COMMUNICATION, GOOD, UNCERTAIN_LAST_USABLE, BatchBuilder, is_good
 from interwork.stream import Live
 
 NOW_US = 1_790_000_000_000_000
@@ -87,6 +87,24 @@ def test_a_machine_that_comes_back_is_good_again_and_can_be_lost_again():
     state.update(batch((1, NOW_US + 5, 1.0)))
     assert state.value(1).quality == GOOD
     assert len(state.mark_lost([1], NOW_US + 9)) == 1
+
+
+def test_what_stands_as_before_a_loss_is_said_again_once_and_only_of_what_was_lost():
+    state = live()
+    state.update(batch((1, NOW_US - 9, 4.0), (2, NOW_US - 9, "ACTIVE"), (3, NOW_US - 9, 1.0)))
+    state.mark_lost([1, 2], NOW_US)
+    heard = batch((1, NOW_US - 9, 4.0), (2, NOW_US - 9, "ACTIVE"), (3, NOW_US - 9, 1.0))
+    again = state.stands_again(heard, NOW_US + 50)
+    assert list(zip(again.signal, again.time_us, again.text, strict=True)) == [
+        (1, NOW_US + 50, None),
+        (2, NOW_US + 50, "ACTIVE"),
+    ]
+    assert all(is_good(one) for one in again.quality)
+    state.update(heard)
+    assert len(state.stands_again(heard, NOW_US + 60)) == 0
+    state.mark_lost([1], NOW_US + 70)
+    assert len(state.stands_again(batch((1, NOW_US + 90, 5.0)), NOW_US + 91)) == 0
+    assert len(state.stands_again(batch(), NOW_US + 91)) == 0
 
 
 def test_silence_told_by_the_connector_keeps_the_last_value_too():

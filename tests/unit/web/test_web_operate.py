@@ -13,8 +13,11 @@ from asgi import Browser
 from plant_world import LATHE
 
 from interwork.core.clock import now, rfc3339
+from interwork.core.event import Tag
 from interwork.core.operating import Alarm, AlarmState, Baseline, SpcChart
 from interwork.core.organisation import Role
+from interwork.flows.operate import space
+from interwork.stream.historian import service
 from interwork.web import create_app
 from interwork.web.access import issue_token
 
@@ -101,10 +104,41 @@ async def test_pages_answer_on_a_node_that_holds_nothing(empty):
         assert answer.status == 200, (path, answer.text[:800])
 
 
+async def test_room_for_readings_is_an_event_once_per_change_and_on_the_overview(plant, monkeypatch):
+    """streams 6: a disk that fills up is told early, in the chain and to people."""
+    monkeypatch.setattr(service.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100_000, 96_000, 4_000))
+    known = await space.look(plant, await space.look(plant, (space.OK, False)))
+    events = await plant.store.events(tag=Tag.READINGS_SPACE)
+    assert [(one.detail["level"], one.detail["free_bytes"]) for one in events] == [("full", 4_000)]
+    told = (await (await browser_of(plant)).get("/plant")).text
+    assert re.search(r"The disk for readings is 96\s?% full", told)
+    monkeypatch.setattr(service.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, 10**12))
+    assert await space.look(plant, known) == (space.OK, False)
+    assert len(await plant.store.events(tag=Tag.READINGS_SPACE)) == 2
+    assert await space.trouble(plant) is None
+
+
 async def test_a_period_that_is_none_is_told(plant):
     browser = await browser_of(plant)
-    for query in ("last=8x", "last=9999999d", "start=2031-01-02&end=2031-01-01", "start=yesterday"):
+    edges = ("start=0001-01-01T00:00Z&end=0001-01-02T00:00Z", "start=9999-12-31T22:00Z&end=9999-12-31T23:00Z")
+    for query in ("last=8x", "last=9999999d", "start=2031-01-02&end=2031-01-01", "start=yesterday", *edges):
         assert (await browser.get(f"/plant?{query}")).status == 400, query
+
+
+async def test_rows_of_steps_below_a_minute_tell_their_second(plant):
+    browser = await browser_of(plant)
+    for address, is_told in (("/energy?last=5m", True), ("/energy?last=8h&step=3600", False)):
+        rows = re.findall(
+            r"<th scope=\"row\"><time[^>]*>[^<]*(<small>\d\d:\d\d:\d\d</small>)?", (await browser.get(address)).text
+        )
+        assert (len(rows) > 3, all(rows), any(rows)) == (True, is_told, is_told), address
+
+
+async def test_a_state_that_has_stood_for_an_hour_is_drawn_over_the_last_minutes(plant):
+    """streams 20: what a signal said long before a range still holds in it."""
+    address = f"/signals/signal-{plant_world.EXECUTION:08}/series.json?last=5m"
+    told = (await (await browser_of(plant)).get(address)).json()
+    assert (told["text"], told["readings"], told["time"]) == (["ACTIVE"] * 2, 0, [told["start"], told["end"]])
 
 
 async def test_picks_of_a_form_become_one_address(plant):

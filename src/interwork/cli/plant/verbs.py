@@ -40,6 +40,7 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     add_data(shifts)
     shifts.add_argument("shift", nargs="*", help='as "Early 06:00-14:00 mon-fri"; lists the calendars where left out')
     shifts.add_argument("--name", default="Shifts", help="the calendar's name (%(default)s)")
+    shifts.add_argument("--machine", action="append", default=[], help="works by it (name or id); repeatable (all)")
     shifts.add_argument("--zone", default="UTC", help="IANA time zone, as Europe/Berlin (%(default)s)")
     shifts.set_defaults(run=handle_shifts)
 
@@ -58,7 +59,7 @@ def _add_alarms(verbs: Any) -> None:  # noqa: ANN401
         "interwork alarms add --name 'Coolant too warm' --signal ID --above 30 --deadband 1",
     )
     add_data(alarms)
-    alarms.add_argument("act", choices=ACTS)
+    alarms.add_argument("act", nargs="?", default="list", choices=ACTS)
     alarms.add_argument("id", nargs="?", default="", help="the alarm, or for remove the rule")
     alarms.add_argument("--reason", default="", help="why it is put aside")
     alarms.add_argument("--hours", type=float, default=1.0, help="for how long it is shelved (%(default)s)")
@@ -80,7 +81,7 @@ def _add_baseline(verbs: Any) -> None:  # noqa: ANN401
     baseline = verbs.add_parser("baseline", help="energy baselines (ISO 50006): list, freeze one, hold one to a period")
     add_data(baseline)
     _add_period(baseline)
-    baseline.add_argument("act", choices=("list", "freeze", "hold"))
+    baseline.add_argument("act", nargs="?", default="list", choices=("list", "freeze", "hold"))
     baseline.add_argument("what", nargs="?", default="", help="the machine to freeze one for, or the baseline to hold")
     baseline.add_argument("--name", default="By parts", help="of the baseline (%(default)s)")
     baseline.add_argument("--driver", action="append", help="parts, active or a signal's id; may be repeated (parts)")
@@ -175,6 +176,8 @@ def show_unusual(arguments: argparse.Namespace) -> int:
     found = remote.get("/api/unusual")["unusual"]
     if arguments.json:
         show(found)
+    elif not found:
+        print("Nothing is unusual among the signals of which it was learnt what is usual.")
     for one in [] if arguments.json else found:
         print(
             f"{one['resource_name']}: {one['name']} {one['value']:.4g} {one['unit']} since {one['since']}, usually "
@@ -203,18 +206,32 @@ def handle_alarms(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show(answer)
     else:
-        _print_alarms(answer)
+        _print_alarms(answer, _named(remote, answer))
     return 0
 
 
-def _print_alarms(answer: dict[str, Any]) -> None:
+def _named(remote: Remote, answer: dict[str, Any]) -> dict[str, str]:
+    """Tell what the rules and machines of an answer are called."""
+    if not any(answer.get(name) for name in ("groups", "hidden", "rules")):
+        return {}
+    rules = remote.get("/api/alarm-rules", limit="1000")["rules"]
+    machines = remote.get("/api/resources", limit="1000")["resources"]
+    return {one["id"]: one["name"] for one in (*rules, *machines)}
+
+
+def _print_alarms(answer: dict[str, Any], names: dict[str, str]) -> None:
+    def what(one: dict[str, Any], rule: str) -> str:
+        return f"{names.get(one['resource'], one['resource'])}: {names.get(rule, rule)}"
+
     for group in answer.get("groups", []):
         for one in group["alarms"]:
-            print(f"{one['priority']}  {one['state']:<15} {one['value']:<16} {one['changed_at']}  {one['id']}")
+            said = f"{one['state']:<15} {one['value']:<16} {one['changed_at']}"
+            print(f"{one['priority']}  {what(one, one['rule']):<36} {said}  {one['id']}")
     for one in answer.get("hidden", []):
-        print(f"-  {one['state']:<15} {one['reason'][:30]:<30} until {one['shelved_until'] or '–'}  {one['id']}")
+        said = f"{one['state']:<15} {one['reason'][:30]:<30} until {one['shelved_until'] or '–'}"
+        print(f"-  {what(one, one['rule']):<36} {said}  {one['id']}")
     for one in answer.get("rules", []):
-        print(f"{one['priority']}  {one['name']:<28} {one['condition']:<6} {one['limit']:<8g} {one['id']}")
+        print(f"{one['priority']}  {what(one, one['id']):<36} {one['condition']:<6} {one['limit']:<8g} {one['id']}")
     for one in answer.get("events", []):
         print(f"{one['at']}  {one['tag']:<28} {one['actor']}  {one['detail'].get('reason', '')}")
     if burden := answer.get("burden"):
@@ -261,7 +278,7 @@ def handle_baseline(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show(answer)
     else:
-        print("\n".join(lines))
+        print("\n".join(lines) or "No baseline has been frozen.")
     return 0
 
 
@@ -291,10 +308,14 @@ def handle_shifts(arguments: argparse.Namespace) -> int:
         answer = remote.get("/api/calendars")["calendars"]
     else:
         shifts = [_shift(text) for text in arguments.shift]
-        answer = [remote.post("/api/calendars", {"name": arguments.name, "zone": arguments.zone, "shifts": shifts})]
+        machines = [_machine(remote, one) for one in arguments.machine]
+        body = {"name": arguments.name, "zone": arguments.zone, "shifts": shifts, "resources": machines}
+        answer = [remote.post("/api/calendars", body)]
     if arguments.json:
         show(answer)
         return 0
+    if not answer:
+        print("There is no calendar: all time is planned.")
     for calendar in answer:
         print(f"{calendar['name']} ({calendar['zone']})")
         for one in calendar["shifts"]:

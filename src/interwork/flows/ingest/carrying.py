@@ -51,9 +51,12 @@ async def carry(node: Node, link: Link, batch: Batch) -> None:
         hold.meters[At.DEVICE].add(now_us, hold.classes.of(columns_of(batch).signal), size)
         await keep(node, hold, batch)
         return
+    again = node.live.stands_again(batch, now_us) if link.kept is None else batch
     node.live.update(batch)
     if link.kept is not None:
         batch = await _catch_up(node, hold, batch)
+    else:
+        await keep(node, hold, again)
     if len(batch):
         await _put(node, hold, hold.carry(batch, now_us, link_bytes=size))
 
@@ -168,8 +171,7 @@ async def forward(node: Node) -> None:
         if spool.is_empty:
             await spool.wait()
         if not is_told:
-            is_told = True
-            await _say(node, Tag.SPOOL_FILLED, readings=spool.fill().readings, why=uplink.said)
+            is_told = await _say(node, Tag.SPOOL_FILLED, readings=spool.fill().readings, why=uplink.said)
         if _is_held_back(node):
             await anyio.sleep(1.0)
             continue
@@ -203,11 +205,14 @@ def _is_held_back(node: Node) -> bool:
     return fill.bytes < fill.limit_bytes / 2 and any(hold.step >= Step.STORE_ONLY for hold in holds)
 
 
-async def _say(node: Node, tag: Tag, **detail: object) -> None:
+async def _say(node: Node, tag: Tag, **detail: object) -> bool:
+    """Put an event into the chain; tell whether it is there, for on a full disk the store may take none either."""
     try:
         await node.store.commit(Change().event(tag, node.did, **detail))
     except InterworkError as fault:
         log.warning("event.untold", tag=tag.value, fault=str(fault))
+        return False
+    return True
 
 
 def execution_of(node: Node, signals: list[Signal]) -> str:

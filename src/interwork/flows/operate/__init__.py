@@ -5,7 +5,7 @@ import structlog
 
 from interwork.core.errors import InterworkError
 from interwork.flows.node import Node
-from interwork.flows.operate import alarms, figures, unusual
+from interwork.flows.operate import alarms, figures, space, unusual
 
 log = structlog.get_logger()
 TEND_S = 60.0
@@ -16,10 +16,11 @@ LEARN_EVERY = 15
 
 
 async def work(node: Node) -> None:
-    """Watch the alarms, close shifts and learn what is normal, for ever."""
+    """Watch the alarms and the room for readings, close shifts and learn what is normal, for ever."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(alarms.work, node)
         tasks.start_soon(_tend, node)
+        tasks.start_soon(space.work, node)
 
 
 async def _tend(node: Node) -> None:

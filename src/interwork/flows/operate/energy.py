@@ -248,14 +248,6 @@ async def baselines(node: Node, resource_id: str = "") -> list[Baseline]:
     return sorted(found, key=lambda one: (one.resource, one.name, -one.version))
 
 
-def rate_of(values: Sequence[float], borders: Sequence[int]) -> list[float | None]:
-    """Turn energy per interval (kWh) into mean power (kW)."""
-    return [
-        value * 3.6e9 / (end - start) if np.isfinite(value) else None
-        for value, start, end in zip(values, borders[:-1], borders[1:], strict=True)
-    ]
-
-
 def as_formula(baseline: Baseline) -> dict[str, object]:
     """Write a baseline as a formula people can check: each driver with its coefficient and valid range."""
     return {

@@ -36,7 +36,7 @@ from interwork.stream.insight import (
     worked,
 )
 from interwork.stream.insight.elements import Loss, in_real_time, quality_ratio, scaled
-from interwork.stream.insight.facts import ACTIVE, Span, counted_at, integral, seconds_of, unknown_s, use_by_state
+from interwork.stream.insight.facts import ACTIVE, Span, counted_at, seconds_of, unknown_s, use_by_state
 
 READ = (Meaning.PART_COUNT, Meaning.POWER, Meaning.ENERGY, Meaning.WATER)
 CLOSED_AFTER = timedelta(minutes=1)
@@ -179,15 +179,6 @@ def _uses(inputs: Inputs, elements: Elements, by_state: dict[str, float]) -> Use
         energy_coverage=coverage(meter, *inputs.span) if meter is not None and is_metered else 0.0,
         water_coverage=coverage(water, *inputs.span) if water is not None and flow is not None else 0.0,
     )
-
-
-def power_energy(inputs: Inputs) -> float | None:
-    """Integrate a machine's power over its period, in kWh of its own time."""
-    power = inputs.batch(Meaning.POWER)
-    if power is None:
-        return None
-    kwh, _ = integral(power, *inputs.span, time_scale=inputs.resource.time_scale)
-    return None if kwh is None else kwh * inputs.factor(Meaning.POWER, "kW")
 
 
 async def close_shifts(node: Node) -> int:

@@ -36,7 +36,10 @@ RESERVE_BYTES = 64_000_000
 FILE = "hot.duckdb"
 NEVER = (1 << 63) - 1
 
-_FULL = ("No space left", "File too large", "Disk quota", "out of disk", "disk is full")
+_FULL = ("No space left", "File too large", "Disk quota", "out of disk", "disk is full", "max_temp_directory_size")
+"""What is said where there is no space; the last one where a sort finds none for what memory does not hold."""
+_UNCLEAR = ("Failed to commit", "disk I/O error")
+"""What the catalog says of many a fault, a full disk among them."""
 
 
 class Engine:
@@ -144,7 +147,7 @@ class Engine:
     def check_space(self) -> None:
         """Raise DiskFull before the reserve would be touched."""
         with telling(self.folder):
-            free = shutil.disk_usage(self.folder).free
+            free = _free(self.folder)
         if free < RESERVE_BYTES:
             raise _disk_full(self.folder, f"{free / 1e6:.0f} MB are free, {RESERVE_BYTES / 1e6:.0f} MB are kept back")
 
@@ -187,7 +190,13 @@ class Engine:
                     cursor.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the database; open cursors are closed with it."""
+        """Close the database; open cursors are closed with it.
+
+        A transaction of the catalog that could not end would keep the database open, and the next `open` waiting for
+        ever: with the catalog detached it goes.
+        """
+        with suppress(duckdb.Error):  # detached or not, all is closed
+            self._connection.execute("DETACH lake")
         for cursor in (*self._free, self.sealing, self._connection):
             try:
                 cursor.close()
@@ -238,7 +247,7 @@ def explain(fault: duckdb.Error | OSError, folder: Path) -> InterworkError:
     """Say a fault of the database in the words of our error tree."""
     said = str(fault).partition("\n")[0]
     whole = str(fault)
-    if _is_full(whole):
+    if _is_full(whole) or (any(sign in whole for sign in _UNCLEAR) and _free(folder) < RESERVE_BYTES):
         return _disk_full(folder, said)
     if isinstance(fault, duckdb.InterruptException):
         return LimitReached(
@@ -283,6 +292,10 @@ def _settings(folder: Path) -> dict[str, str | bool | int | float | list[str]]:
 
 def _is_full(said: str) -> bool:
     return any(sign in said for sign in _FULL)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _disk_full(folder: Path, said: str) -> DiskFull:

@@ -27,7 +27,6 @@ FORMS = {
     "json": "application/x-ndjson",
 }
 """Each form with its media type."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SCHEMA = pa.schema(
     [
         pa.field("signal", pa.string(), nullable=False),

@@ -26,6 +26,8 @@ LEVELS_US = (1_000_000, 60_000_000, HOUR_US)
 """Widths of the roll-ups' cells; a trend takes the widest that is not wider than its steps."""
 CELLS_MAX = 2_000_000
 """So many cells are made steps in memory; of more, the database makes the steps."""
+CELLS_AT_ONCE = 500_000
+"""So many cells of several signals are read at a time."""
 LOOKBACKS_US = (2 * HOUR_US, 26 * HOUR_US)
 """How far back a last reading is looked for, before everything is searched."""
 
@@ -112,9 +114,14 @@ def trend(engine: Engine, cursor: duckdb.DuckDBPyConnection, signal: int, span: 
 def trends(
     engine: Engine, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int], width: int
 ) -> tuple["array[int]", Trend]:
-    """Read several signals in steps on the grid of a width in whole seconds, signal by signal."""
+    """Read several signals in steps on the grid of a width in whole seconds, signal by signal.
+
+    Of fine steps over a long span some signals are read at a time, so that memory is bounded by one part of them.
+    """
     level = max(one for one in LEVELS_US if width % one == 0)
-    figures = _rolled(engine, cursor, signals, span, (width, level))
+    some = max(1, CELLS_AT_ONCE // max(1, (span[1] - span[0]) // level))
+    parts = [signals[first : first + some] for first in range(0, len(signals), some)] or [signals]
+    figures = together([_rolled(engine, cursor, part, span, (width, level)) for part in parts])
     return array("i", figures["signal"].astype(np.int32).tobytes()), _trend_of(figures)
 
 

@@ -12,7 +12,7 @@ questions read them as they are. What is large is sorted by some signals at a ti
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isqrt
@@ -82,8 +82,13 @@ class Lake:
         return files_of(self.engine.folder, "reading")
 
     def seal(self, upto: int) -> int:
-        """Write every unsealed reading up to a sequence into files and register them; return how many were new."""
+        """Write every unsealed reading up to a sequence into files and register them; return how many were new.
+
+        The mark never goes back: of an hour in which nothing came there is nothing to seal.
+        """
         cursor, mark = self.engine.sealing, self.engine.mark
+        if upto <= mark:
+            return 0
         with telling(self.engine.folder):
             spans = _spans(cursor, mark, upto)
             written: list[Written] = []
@@ -219,11 +224,13 @@ class Lake:
             if mark is not None:
                 cursor.execute(sql.MOVE_MARK, [mark])
             self._sync_new(before)
+            cursor.execute("COMMIT")
+            cursor.execute(sql.RELATIVE)
         except (duckdb.Error, OSError):
-            cursor.execute("ROLLBACK")
+            self.engine.is_broken = True  # the catalog's own connection does not get over a full disk
+            with suppress(duckdb.Error):  # the fault is the one to tell
+                cursor.execute("ROLLBACK")
             raise
-        cursor.execute("COMMIT")
-        cursor.execute(sql.RELATIVE)
 
     def _sync_new(self, before: dict[str, set[str]]) -> None:
         """Make files durable that DuckLake wrote itself (lists of dropped rows): it does not."""
@@ -312,25 +319,31 @@ def group_of(table: str, rows: int) -> int:
 
 
 def _write_newest(readers: Iterable[pa.RecordBatchReader], file: object) -> None:
-    """Copy sorted rows, keeping the last of each key, and begin a row group with each reader.
+    """Copy sorted rows, keeping the last of each key, and begin a row group with each reader; no two share a key.
 
-    A row group's last row waits for the next; no reader has a key of another one.
+    Each reader is closed at once: one that a fault leaves open keeps the database open, and it is never opened again.
     """
     writer: pq.ParquetWriter | None = None
     with ExitStack() as opened:
         for reader in readers:
-            writer = writer or opened.enter_context(_writer(reader.schema, file))
-            waiting = carried = reader.schema.empty_table()
-            for part in reader:
-                if not part.num_rows:
-                    continue
-                table = pa.concat_tables([carried, pa.Table.from_batches([part])]).combine_chunks()
-                if len(waiting):
-                    writer.write_table(waiting)
-                waiting = table.slice(0, len(table) - 1).filter(pa.array(_is_last(table)))
-                carried = table.slice(len(table) - 1)
-            if len(carried):
-                writer.write_table(pa.concat_tables([waiting, carried]).combine_chunks())
+            with reader:
+                writer = writer or opened.enter_context(_writer(reader.schema, file))
+                _copy_newest(reader, writer)
+
+
+def _copy_newest(reader: pa.RecordBatchReader, writer: pq.ParquetWriter) -> None:
+    """Copy one reader's rows; a row group's last row waits for the next."""
+    waiting = carried = reader.schema.empty_table()
+    for part in reader:
+        if not part.num_rows:
+            continue
+        table = pa.concat_tables([carried, pa.Table.from_batches([part])]).combine_chunks()
+        if len(waiting):
+            writer.write_table(waiting)
+        waiting = table.slice(0, len(table) - 1).filter(pa.array(_is_last(table)))
+        carried = table.slice(len(table) - 1)
+    if len(carried):
+        writer.write_table(pa.concat_tables([waiting, carried]).combine_chunks())
 
 
 def _writer(schema: pa.Schema, file: object) -> pq.ParquetWriter:

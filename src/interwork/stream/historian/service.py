@@ -9,8 +9,7 @@ database is closed, opened again, and holds everything that was acknowledged.
 import copy
 import shutil
 from array import array
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Self, TypeVar
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import duckdb
 import structlog
 
 from interwork.core.clock import Clock, now, to_us
@@ -28,9 +26,10 @@ from interwork.core.resource import Batch
 from interwork.core.settings import Limits
 from interwork.stream.columns import columns_of
 from interwork.stream.historian import queries, states
-from interwork.stream.historian.engine import READERS, RESERVE_BYTES, Engine
+from interwork.stream.historian.engine import RESERVE_BYTES, Engine
 from interwork.stream.historian.keeping import Keeping
 from interwork.stream.historian.lake import HOUR_US
+from interwork.stream.historian.opened import Opened
 from interwork.stream.historian.queries import ALWAYS, FOREVER, Trend, Usage
 from interwork.stream.historian.sealing import Lake
 from interwork.stream.origin import Origin
@@ -39,7 +38,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 SEAL_ROWS = 3_600_000
-"""So many unsealed readings are sealed without waiting for the hour to end."""
+"""So many unsealed readings are sealed without waiting for the hour to end, and so many at a time."""
 SEAL_AFTER_US = 60_000_000
 """How long after the hour it is sealed: late readings of the hour still get into its file."""
 MERGE_AFTER_US = HOUR_US
@@ -53,7 +52,6 @@ COMMIT_ROWS = 200_000
 WAITING = 64
 """Appends that wait at the same time; further ones wait at the door, and so slow their source."""
 APPEND_S = 30.0
-QUERY_S = 30.0
 SEAL_S = 600.0
 TIGHT, CRITICAL = 0.85, 0.95
 """Shares of the volume used from which on it is told."""
@@ -88,27 +86,16 @@ class _Entry:
     """True where it was taken back before its commit began."""
 
 
-class Historian:
+class Historian(Opened):
     """Keeps readings; made with `await Historian.open(folder)`."""
 
     def __init__(self, folder: Path, clock: Clock, limits: Limits | None) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._clock = clock
         self._limits = limits
-        self._engine: Engine | None = None
-        self._taken: dict[str, int] = {}
-        self._unsure: list[tuple[int, int]] = []
-        """Sequences of appends that were answered with a fault, and may be in the database that could not be opened."""
-        self._sequence = 0
-        self._hot_rows = 0
-        self._threads = anyio.CapacityLimiter(READERS + 2)
         self._door = anyio.Semaphore(WAITING)
         self._waiting: list[_Entry] = []
-        self._writing = anyio.Lock()
-        self._reading = anyio.Semaphore(READERS)
         self._sealing = anyio.Lock()
-        self._cutting = anyio.Lock()
-        self._is_closed = False
         self._level = "ok"
         self._fault = ""
 
@@ -118,14 +105,6 @@ class Historian:
         historian = cls(folder, clock, limits)
         await historian._open()
         return historian
-
-    async def close(self) -> None:
-        """Close the database after the append under way; a seal under way is given up and done again later."""
-        self._is_closed = True
-        if self._engine is not None:
-            self._engine.sealing.interrupt()
-        async with self._writing:
-            await self._let_go()
 
     async def taken(self) -> dict[str, int]:
         """Tell the last number kept of each sender whose batches may come twice."""
@@ -249,7 +228,8 @@ class Historian:
     ) -> tuple[Batch, int]:
         """Read what arrived after a mark, in order of arrival, and the mark to go on from: nothing is read twice."""
         end_us = FOREVER if end_us is None else end_us
-        _check([*signals, sequence], start_us, end_us, limit)
+        _check([sequence], start_us, end_us, limit)
+        _check(signals, start_us, end_us, limit)
         durable = max(self._sequence, sequence)
         asked = (_set(signals), start_us, end_us, limit)
         batch, reached = await self._ask(partial(queries.after, sequence=sequence, asked=asked))
@@ -292,10 +272,11 @@ class Historian:
         _check([left, right], start_us, end_us, limit)
         return await self._ask(partial(states.asof, pair=(left, right), span=(start_us, end_us), limit=limit))
 
-    async def latest(self, signals: Sequence[int]) -> Batch:
-        """Read each signal's last reading by source time; signals that have none are left out."""
-        _check(signals, 0, 0, 1)
-        return await self._ask(partial(queries.last, signals=_set(signals), near=to_us(self._clock())))
+    async def latest(self, signals: Sequence[int], before_us: int | None = None) -> Batch:
+        """Read each signal's last reading by source time, or its last before a time; who has none is left out."""
+        near, end = (to_us(self._clock()), FOREVER) if before_us is None else (before_us, before_us)
+        _check(signals, end, end, 1)
+        return await self._ask(partial(queries.last, signals=_set(signals), near=near, end=end))
 
     async def usage(self) -> Usage:
         """Count the readings held and the bytes they take."""
@@ -371,35 +352,56 @@ class Historian:
                 await anyio.sleep(RETRY_S)
 
     async def tend(self, hour: int) -> int:
-        """Do what is due since an hour (counted from 1970): seal, drop, free; return the hour it is."""
+        """Do what is due since an hour (counted from 1970): seal, drop, free; return the hour it is.
+
+        Where sealing fails for want of space, what is past its time still goes: it may be all that makes room.
+        """
         is_new = self._hour() > hour
-        if is_new:
-            hour = self._hour()
-            await self._seal(lambda engine: engine.sequence_before(hour * HOUR_US), hour * HOUR_US)
-        elif self._hot_rows >= SEAL_ROWS:
-            await self._seal(lambda _: self._sequence, hour * HOUR_US)
-        else:
+        if not is_new and self._hot_rows < SEAL_ROWS:
             return hour
+        try:
+            if is_new:
+                hour = self._hour()
+                await self._seal(lambda engine: engine.sequence_before(hour * HOUR_US), hour * HOUR_US)
+            else:
+                await self._seal(lambda _: self._sequence, hour * HOUR_US)
+        except DiskFull:
+            await self._keep_limits()
+            raise
         await self._keep_limits()
+        await self._tidy()
         return hour
 
     def _hour(self) -> int:
         return (to_us(self._clock()) - SEAL_AFTER_US) // HOUR_US
 
     async def _seal(self, upto: Callable[[Engine], int], over_us: int = FOREVER) -> int:
-        """Seal up to a sequence, then trim: writing goes on until the trim. Hours that end after `over_us` go on."""
+        """Seal up to a sequence, in parts; hours that end after `over_us` go on. Return how many readings that was."""
+        sealed, is_done = 0, False
         async with self._sealing:
-            async with self._cut() as engine:
-
-                def cut() -> int:
-                    return Lake(engine, over_us).seal(min(upto(engine), self._sequence))
-
-                sealed = await self._limited(engine.sealing, SEAL_S, cut)
-            if sealed:
-                async with self._writing:
-                    await self._trim(engine)
-                log.info("historian.sealed", readings=sealed)
+            while not is_done:
+                part, is_done = await self._seal_part(upto, over_us)
+                sealed += part
         return sealed
+
+    async def _seal_part(self, upto: Callable[[Engine], int], over_us: int) -> tuple[int, bool]:
+        """Seal so many readings as memory holds, then trim: writing goes on until the trim. Tell whether that was all.
+
+        On a volume that is nearly full each part makes room for the next.
+        """
+        async with self._cut() as engine:
+
+            def cut() -> tuple[int, bool]:
+                wanted = min(upto(engine), self._sequence)
+                reached = min(wanted, engine.mark + SEAL_ROWS)
+                return Lake(engine, over_us).seal(reached), reached == wanted
+
+            sealed, is_done = await self._limited(engine.sealing, SEAL_S, cut)
+        if sealed:
+            async with self._writing:
+                await self._trim(engine)
+            log.info("historian.sealed", readings=sealed)
+        return sealed, is_done
 
     async def _trim(self, engine: Engine) -> None:
         with anyio.CancelScope(shield=True):
@@ -411,9 +413,9 @@ class Historian:
                 raise
 
     async def _keep_limits(self) -> None:
+        """Drop what is past its time or above its share, and free the space of what was dropped a while ago."""
         async with self._cut() as engine:
             keeping, moment = Keeping(engine), to_us(self._clock())
-            await self._thread(keeping.settle, moment - SEAL_AFTER_US)
             if self._limits is not None:
                 cutoff = moment - int(self._limits.retention_days * 24 * HOUR_US)
                 if await self._thread(keeping.drop_before, cutoff, moment):
@@ -423,138 +425,15 @@ class Historian:
                     log.info("historian.share_reached")
                 if await self._thread(keeping.drop_to_fit, self._limits.storage_gb * 1e9):
                     log.warning("historian.quota_reached", gigabytes=self._limits.storage_gb)
-            if merged := await self._thread(keeping.merge, moment - MERGE_AFTER_US):
-                log.info("historian.merged", files=merged)
             await self._thread(keeping.free)
 
-    @asynccontextmanager
-    async def _cut(self) -> AsyncGenerator[Engine, None]:
-        """Hold the sealing cursor; the work on it is not torn by a cancellation."""
-        await self._awake()
-        async with self._cutting:
-            with anyio.CancelScope(shield=True):
-                yield self._open_engine()
-
-    async def _ask(self, query: Callable[[Engine, duckdb.DuckDBPyConnection], T]) -> T:
-        """Put a question in a worker thread and stop it at its limit, or when the asker goes away."""
-        try:
-            with anyio.fail_after(QUERY_S):
-                await self._awake()
-                await self._reading.acquire()
-        except TimeoutError as fault:
-            raise LimitReached(
-                f"{READERS} other questions have been running for {QUERY_S:.0f} s.",
-                where="historian",
-                remedy="Ask again in a moment.",
-            ) from fault
-        try:
-            engine = self._open_engine()
-            cursor = engine.lend()
-
-            def answer() -> T:
-                with engine.snapshot(cursor):
-                    return query(engine, cursor)
-
-            try:
-                return await self._limited(cursor, QUERY_S, answer)
-            finally:
-                engine.give_back(cursor)
-        finally:
-            self._reading.release()
-
-    async def _limited(self, cursor: duckdb.DuckDBPyConnection, limit_s: float, work: Callable[[], T]) -> T:
-        """Do work with a cursor in a thread, interrupted at a limit, or when the asker goes away."""
-        answers: list[T] = []
-        faults: list[InterworkError] = []
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_interrupt_late, cursor, limit_s)
-            try:
-                answers.append(await self._thread(work))
-            except InterworkError as fault:
-                faults.append(fault)
-            tasks.cancel_scope.cancel()
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        if faults:
-            raise faults[0]
-        return answers[0]
-
-    async def _thread(self, work: Callable[..., T], *arguments: object) -> T:
-        return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._threads)
-
-    def _open_engine(self) -> Engine:
-        if self._engine is None or self._is_closed:
-            raise Unusable(f"The historian in {self._folder} is not open.", remedy="Try again in a moment.")
-        return self._engine
-
-    async def _awake(self) -> None:
-        """Open the database again where a fault closed it."""
-        if self._engine is None and not self._is_closed:
-            async with self._writing:
-                if self._engine is None:
-                    await self._revive()
-
-    async def _mend(self, fault: InterworkError) -> None:
-        """Open the database anew after a fault of its own; called with `_writing` held."""
-        if self._engine is None or not self._engine.is_broken:
-            return
-        log.warning("historian.reopened", fault=str(fault))
-        try:
-            await self._revive()
-        except InterworkError as second:
-            log.warning("historian.closed", fault=str(second))
-
-    async def _revive(self) -> Engine:
-        """Close what is open, once nobody uses it, and open it again; called with `_writing` held."""
-        if self._is_closed:
-            raise Unusable(f"The historian in {self._folder} is closed.")
-        with anyio.CancelScope(shield=True):
-            await self._let_go()
-            await self._open()
-        return self._open_engine()
-
-    async def _let_go(self) -> None:
-        """Close the engine when its readers and the seal have finished; each of them is bounded."""
-        async with self._cutting:
-            for _ in range(READERS):
-                await self._reading.acquire()
-            try:
-                engine, self._engine = self._engine, None
-                if engine is not None:
-                    await self._thread(engine.close)
-            finally:
-                for _ in range(READERS):
-                    self._reading.release()
-
-    async def _open(self) -> None:
-        engine = await self._thread(_open_clean, self._folder)
-        unsure, self._unsure = self._unsure, []
-        if unsure:
-            await self._thread(engine.take_back, unsure)
-        self._sequence = await self._thread(engine.last_sequence)
-        self._taken = await self._thread(engine.taken)
-        self._hot_rows = await self._thread(engine.hot_rows)
-        self._engine = engine
-
-
-def _open_clean(folder: Path) -> Engine:
-    """Open an engine, finish a seal that was cut off, and remove what a crash left behind."""
-    engine = Engine.open(folder)
-    try:
-        Lake(engine).sweep()
-        engine.trim()
-        Lake(engine).catch_up()
-    except InterworkError:
-        engine.close()
-        raise
-    return engine
-
-
-async def _interrupt_late(cursor: duckdb.DuckDBPyConnection, limit_s: float) -> None:
-    """Interrupt a cursor's query at its limit or when cancelled; an idle cursor does not mind."""
-    try:
-        await anyio.sleep(limit_s)
-    finally:
-        cursor.interrupt()
+    async def _tidy(self) -> None:
+        """Roll up the hours that are over, and merge files that are small or have dropped rows."""
+        async with self._cut() as engine:
+            keeping, moment = Keeping(engine), to_us(self._clock())
+            await self._thread(keeping.settle, moment - SEAL_AFTER_US)
+            if merged := await self._thread(keeping.merge, moment - MERGE_AFTER_US):
+                log.info("historian.merged", files=merged)
 
 
 def _set(signals: Sequence[int]) -> list[int]:

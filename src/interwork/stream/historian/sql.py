@@ -189,6 +189,13 @@ ROLLED_STATES = """SELECT signal, time_us, state, us, first_us, last_state FROM 
     QUALIFY seq = max(seq) OVER (PARTITION BY signal, time_us)"""
 NO_STATES = """SELECT 0 AS signal, 0::BIGINT AS time_us, '' AS state, 0::BIGINT AS us, 0::BIGINT AS first_us,
     '' AS last_state WHERE false"""
+WITH_STATES = """SELECT DISTINCT signal FROM /*states*/
+    WHERE signal IN (/*signals*/) AND time_us >= $first AND time_us < $until"""
+WITH_TEXTS_HOT = """SELECT DISTINCT signal FROM hot WHERE seq > $mark AND signal IN (/*signals*/)
+    AND time_us >= $start AND time_us < $end AND text IS NOT NULL"""
+WITH_TEXTS = f"""{WITH_TEXTS_HOT} UNION SELECT DISTINCT signal FROM /*sealed*/ WHERE signal IN (/*signals*/)
+    AND time_us >= $start AND time_us < $end AND text IS NOT NULL
+    AND (time_us < $first OR time_us >= $until OR list_contains(/*apart*/, time_us // 3600000000 * 3600000000))"""
 STATELESS = """SELECT DISTINCT time_us FROM /*sealed*/ WHERE width = 3600000000 AND signal IN (/*signals*/)
     AND time_us >= $first AND time_us < $until AND (signal, time_us) NOT IN (
         SELECT (states.signal, states.time_us) FROM (/*rolled*/) AS states

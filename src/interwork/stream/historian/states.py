@@ -24,13 +24,15 @@ def durations(
 ) -> dict[int, dict[str, float]]:
     """Sum the seconds per text state of signals over a span; the last reading before it tells how it begins."""
     (start, end), sealed = span, engine.sealed
-    if end - start >= ROLLED_FROM_US and sealed.of("state", start, end):
-        _ask_rolled(engine, cursor, signals, span)
+    found: dict[int, dict[str, int]] = {signal: {} for signal in signals}
+    if end - start >= ROLLED_FROM_US and sealed.of("rollup", start, end):
+        if worded := _worded(engine, cursor, signals, span):
+            _ask_rolled(engine, cursor, worded, span)
     else:
         text = newest_of(engine, sealed, cursor, signals, span) + sql.DURATIONS
         run_query(cursor, text, signals, mark=sealed.mark, start=start, end=end)
-    found: dict[int, dict[str, int]] = {signal: {} for signal in signals}
-    for signal, state, us in cursor.fetchall():
+        worded = list(signals)
+    for signal, state, us in cursor.fetchall() if worded else ():
         found[signal][state or UNKNOWN] = us
     before = {signal: end - start - sum(states.values()) for signal, states in found.items()}
     carried = _states_at(engine, cursor, [signal for signal, us in before.items() if us], start)
@@ -51,29 +53,68 @@ def _states_at(
     return states
 
 
+def _worded(
+    engine: Engine, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int]
+) -> list[int]:
+    """List the signals that may be in a state within a span: a signal of numbers has none, however many it says."""
+    whole, given = _whole_hours(engine, span)
+    apart = _apart(engine, cursor, signals, whole, given)
+    found: set[int] = set()
+    if (states := engine.sealed.source("state", [whole])) is not None:
+        run_query(cursor, sql.WITH_STATES.replace("/*states*/", states), signals, **given)
+        found |= {signal for (signal,) in cursor.fetchall()}
+    source = engine.sealed.source("reading", _beside(span, whole, apart))
+    text = sql.WITH_TEXTS_HOT if source is None else sql.WITH_TEXTS.replace(sql.SEALED, source)
+    run_query(cursor, text.replace("/*apart*/", listed(apart)), signals, **given)
+    found |= {signal for (signal,) in cursor.fetchall()}
+    before = _states_at(engine, cursor, [one for one in signals if one not in found], span[0])
+    return [one for one in signals if before.get(one, "") != UNKNOWN]
+
+
 def _ask_rolled(
     engine: Engine, cursor: duckdb.DuckDBPyConnection, signals: Sequence[int], span: tuple[int, int]
 ) -> None:
     """Put the question: states of whole hours from their roll-ups, those of the rest from readings."""
-    (start, end), sealed = span, engine.sealed
-    first, until = -(-start // HOUR_US) * HOUR_US, end // HOUR_US * HOUR_US
-    given = {"mark": sealed.mark, "start": start, "end": end, "first": first, "until": until}
-    apart = hours_of(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < end else set()
-    apart |= sealed.unrolled(first, until)
-    states, rolled = sealed.source("state", [(first, until)]), sealed.source("rollup", [(first, until)])
+    sealed, (whole, given) = engine.sealed, _whole_hours(engine, span)
+    apart = _apart(engine, cursor, signals, whole, given)
+    states, rolled = sealed.source("state", [whole]), sealed.source("rollup", [whole])
     hours = sql.NO_STATES if states is None else sql.ROLLED_STATES.replace("/*states*/", states)
     hours = hours.replace("/*apart*/", listed(apart))
     bare = set(apart)
     if rolled is not None:
         text = sql.STATELESS.replace(sql.SEALED, rolled).replace("/*rolled*/", hours)
         bare |= hours_of(cursor, text, signals, given)
-    spans = [(start, first), (until, end), *((one, one + HOUR_US) for one in bare)]
-    source = sealed.source("reading", [(low, high) for low, high in spans if low < high])
+    source = sealed.source("reading", _beside(span, whole, bare))
     newest = sql.NEWEST_HOT
     if source is not None:
         is_fresh = has_fresh(engine, sealed, cursor, signals, span)
         newest = (sql.NEWEST if is_fresh else sql.NEWEST_SEALED).replace(sql.SEALED, source)
     run_query(cursor, newest + sql.ROLLED_DURATIONS.replace("/*rolled*/", hours), signals, **given)
+
+
+def _whole_hours(engine: Engine, span: tuple[int, int]) -> tuple[tuple[int, int], dict[str, int]]:
+    """Tell from when to when a span is whole hours, and the values that a text of `sql` is given of it."""
+    first, until = -(-span[0] // HOUR_US) * HOUR_US, span[1] // HOUR_US * HOUR_US
+    given = {"mark": engine.sealed.mark, "start": span[0], "end": span[1], "first": first, "until": until}
+    return (first, until), given
+
+
+def _apart(
+    engine: Engine,
+    cursor: duckdb.DuckDBPyConnection,
+    signals: Sequence[int],
+    whole: tuple[int, int],
+    given: dict[str, int],
+) -> set[int]:
+    """Find the hours that have readings no roll-up knows."""
+    dirty = hours_of(cursor, sql.DIRTY, signals, given) if engine.hot_from_us < given["end"] else set()
+    return dirty | engine.sealed.unrolled(*whole)
+
+
+def _beside(span: tuple[int, int], whole: tuple[int, int], hours: set[int]) -> list[tuple[int, int]]:
+    """List what is read reading by reading: a span's ends beside its whole hours, and some hours."""
+    spans = [(span[0], whole[0]), (whole[1], span[1]), *((one, one + HOUR_US) for one in hours)]
+    return [(low, high) for low, high in spans if low < high]
 
 
 def asof(

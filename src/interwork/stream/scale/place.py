@@ -46,6 +46,8 @@ class Place:
             raise BadInput(f"scale.store is {scale.store!r}.", remedy="Give s3://BUCKET or s3://BUCKET/PREFIX.")
         if not 1 <= scale.partitions <= 64:
             raise BadInput(f"scale.partitions is {scale.partitions}.", remedy="Give 1 to 64.")
+        if not 0 <= scale.storage_gb < float("inf"):
+            raise BadInput(f"scale.storage_gb is {scale.storage_gb}.", remedy="Give gigabytes, or 0 for no limit.")
         return cls(
             catalog=scale.catalog,
             store=scale.store.rstrip("/") + "/",

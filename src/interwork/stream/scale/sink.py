@@ -210,6 +210,8 @@ class Sink:
         if moment - self._quotas_us >= HOUR_US:
             self._quotas_us = moment
             upkeep.keep_quotas()
+            if self._scale.storage_gb and upkeep.keep_size(self._scale.storage_gb * 1e9):
+                log.warning("sink.quota_reached", gigabytes=self._scale.storage_gb)
         upkeep.free()
 
     async def _thread(self, work: Callable[..., T], *arguments: object) -> T:

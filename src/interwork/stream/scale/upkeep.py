@@ -72,6 +72,24 @@ class Upkeep:
                         self._apart(partial(self._delete, texts.DROP_SHARE, values))
                         break
 
+    def keep_size(self, limit_bytes: float) -> bool:
+        """Drop the oldest settled hours of all nodes until the readings fit, but nothing on hold; tell whether any."""
+        engine = self._ready()
+        files = self._readings()
+        excess = sum(one.bytes for one in files) - limit_bytes
+        if excess <= 0:
+            return False
+        with telling(engine.folder):
+            held = self._sizes(texts.ON_HOLD) if engine.sealing.execute(texts.ANY_KEPT).fetchone() else {}
+            cutoff = BEGINNING
+            for file in sorted(files, key=lambda one: one.last_us):
+                if excess <= 0:
+                    break
+                cutoff = file.last_us // HOUR_US * HOUR_US + HOUR_US
+                excess -= file.bytes - held.get(file.name, 0.0)
+            self._apart(partial(self._delete, texts.DROP_UNHELD, {"cutoff": min(cutoff, self._settled_us())}))
+        return True
+
     def compact(self) -> int:
         """Write this sink's settled hours anew that have dropped rows; return how many."""
         engine = self._ready()

@@ -29,8 +29,6 @@ SHOWN_MAX = 500
 """Signals one page shows live."""
 PICKED_MAX = 8
 POINTS, RAW_MAX, TABLE_ROWS = 600, 5000, 24
-AROUND_US = 900_000_000
-"""How far before a range the value that holds at its start is looked for."""
 """A range with so few readings is shown reading by reading; a longer one in POINTS steps of low, mean and high."""
 RANGES = ("5m", "15m", "1h", "8h", "24h", "7d")
 FORMATS = ("csv", "parquet", "arrow")
@@ -140,25 +138,21 @@ async def series(request: Request) -> Response:
     await look.may_look(node, await node.store.get(Resource, signal.resource))
     span = (period.start_us, period.end_us)
     with anyio.fail_after(25):
-        raw = await node.historian.readings([signal.number], span[0] - AROUND_US, span[1], limit=RAW_MAX + 1)
-        columns = _raw(raw, span, node) if len(raw) <= RAW_MAX else await _steps(node, signal, span)
+        raw = await node.historian.readings([signal.number], *span, limit=RAW_MAX + 1)
+        if len(raw) > RAW_MAX:
+            columns = await _steps(node, signal, span)
+        else:
+            columns = _raw(await node.historian.latest([signal.number], span[0]), raw, span, node)
     body = {
         "start": span[0] / 1e6, "end": span[1] / 1e6, "name": signal.name, "unit": signal.unit, **columns,
     }  # fmt: skip
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
-def _raw(batch: Batch, span: tuple[int, int], node: Node) -> dict[str, object]:
-    """Write single readings, with what held at the start and, up to now, at the end."""
-    rows = [
-        (at, value if is_good(quality) and math.isfinite(value) else None, text if is_good(quality) else None)
-        for at, value, quality, text in zip(
-            batch.time_us, batch.value, batch.quality, batch.text or [None] * len(batch), strict=True
-        )
-    ]
-    before = [row for row in rows if row[0] < span[0]]
-    inside = [row for row in rows if row[0] >= span[0]]
-    shown = [(span[0], *before[-1][1:]), *inside] if before else inside
+def _raw(before: Batch, batch: Batch, span: tuple[int, int], node: Node) -> dict[str, object]:
+    """Write single readings, with what held at the start, however long since, and, up to now, at the end."""
+    held, inside = _rows(before), _rows(batch)
+    shown = [*((span[0], *row[1:]) for row in held), *inside]
     end = min(span[1], to_us(node.clock()))
     if shown and shown[-1][0] < end:
         shown = [*shown, (end, *shown[-1][1:])]
@@ -167,6 +161,15 @@ def _raw(batch: Batch, span: tuple[int, int], node: Node) -> dict[str, object]:
         "raw": True, "time": [row[0] / 1e6 for row in shown], "low": values, "mean": values, "high": values,
         "text": [row[2] for row in shown], "readings": len(inside),
     }  # fmt: skip
+
+
+def _rows(batch: Batch) -> list[tuple[int, float | None, str | None]]:
+    """Write readings as time, number and text; of a bad one neither is known."""
+    columns = zip(batch.time_us, batch.value, batch.quality, batch.text or [None] * len(batch), strict=True)
+    return [
+        (at, value if is_good(quality) and math.isfinite(value) else None, text if is_good(quality) else None)
+        for at, value, quality, text in columns
+    ]
 
 
 async def _steps(node: Node, signal: Signal, span: tuple[int, int]) -> dict[str, object]:

@@ -9,10 +9,11 @@ from interwork.core.errors import InterworkError
 from interwork.core.operating import AlarmRule
 from interwork.core.resource import Resource, Signal
 from interwork.flows.node import Node
-from interwork.flows.operate import alarms, figures, unusual
+from interwork.flows.operate import alarms, figures, space, unusual
 from interwork.flows.operate.inputs import machines
 from interwork.flows.operate.rules import RULES_MAX
 from interwork.flows.operate.unusual import Watched
+from interwork.stream.historian import Health
 from interwork.stream.insight import Figure, Group, Unusual
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.machines import MachineRow, machine_rows
@@ -48,13 +49,15 @@ class Plant:
     names: dict[str, str]
     unusual: tuple[tuple[Resource, Signal, Unusual], ...]
     watched: Watched
+    space: Health | None
+    """What is wrong with the room for readings; None where nothing is."""
     silent: int
     """Connected machines that nothing is heard from now."""
 
     @property
     def needs(self) -> int:
         """Count what needs somebody."""
-        return sum(len(one.alarms) for one in self.groups) + len(self.unusual)
+        return sum(len(one.alarms) for one in self.groups) + len(self.unusual) + (self.space is not None)
 
     @property
     def known(self) -> float:
@@ -97,6 +100,7 @@ async def plant_of(node: Node, period: Period) -> Plant:
         names={one.id: one.name for one in own},
         unusual=tuple(await _unusual(node)),
         watched=await unusual.watched(node),
+        space=await space.trouble(node),
         silent=sum(one.machine.execution == "unavailable" for one in rows),
     )
 
