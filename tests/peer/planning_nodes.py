@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 from loopback_nodes import bound_socket, eventually, served
 
-from interwork.app import TOKEN_FILE, open_node
+from interwork.app import open_node
 from interwork.cli import main
 from interwork.core.clock import now
 from interwork.core.exchange import Peer
@@ -25,6 +25,7 @@ from interwork.flows.join import join
 from interwork.flows.make_part import MakeRequest
 from interwork.flows.publish import publish_capacity, publish_membership
 from interwork.store import Change
+from interwork.store.settings import TOKEN_FILE
 from interwork.web import create_app
 from interwork.web.access import issue_token
 
@@ -168,7 +169,7 @@ async def finished(node, run_id):
 
 def inspection(run):
     """Measure every part of a run: one length within its limits."""
-    length, allowed = run.box_mm[0], run.tolerance_mm
+    length, allowed = (run.box_mm or (80.0,))[0], run.tolerance_mm
     measured = tuple(
         Measurement(
             characteristic="length",

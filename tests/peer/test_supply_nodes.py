@@ -7,19 +7,23 @@ import pytest
 from msgspec.structs import replace
 from planning_nodes import at_work, command, crawled, machine, network, reaches, submitted, work_at
 
-from interwork.core.design import ProcessPlan, Requirement, Revision
+from interwork.core.design import ProcessPlan, Requirement, Setting
 from interwork.core.errors import BadInput, NoPlan, NotFound, WrongState
-from interwork.core.making import Job, JobStep, Order, OrderState, Run
+from interwork.core.making import Evidence, Job, JobStep, Order, OrderState, Run
 from interwork.core.network.supply import Part, Period, SupplyPlan
+from interwork.core.part.plan import SettingRun
 from interwork.core.planning import NeedKind, Plan, Quote
 from interwork.core.programme import GapKind, TrackRecord
+from interwork.design.making.editing import Edit
 from interwork.flows import insight, make_part, supply
+from interwork.flows.designing import change_plan
 from interwork.flows.fulfil import perform
 from interwork.flows.make_part.replan import UNTOLD, tell_withdrawn
 from interwork.flows.publish import publish_capacity
 from interwork.store import Change
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+FEED = Setting(name="feed", value=900.0, unit="mm/min")
 RATES = {
     "ash": {"milling-3-axis": 60, "deburring": 40, "inspection": 40},
     "elm": {"milling-3-axis": 64, "deburring": 42, "inspection": 42, "assembly": 50},
@@ -39,34 +43,24 @@ async def nodes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 async def bracket(nodes):
-    """A process plan drafted from the sample's geometry, as any design gives one."""
-    job = await submitted(nodes["lab"], until="process-plan")
-    await make_part.run(nodes["lab"], job.id)
-    return await nodes["lab"].store.get(ProcessPlan, (await nodes["lab"].store.get(Job, job.id)).process_plan)
+    """A process plan drafted from the sample's geometry, as any design gives one, with a feed that a person set."""
+    lab = nodes["lab"]
+    job = await submitted(lab, until="process-plan")
+    await make_part.run(lab, job.id)
+    drafted = await lab.store.get(ProcessPlan, (await lab.store.get(Job, job.id)).process_plan)
+    edit = Edit(act="change", operation=drafted.operations[0].id, settings=(FEED,))
+    return await change_plan(lab, drafted.id, [edit], why="runs well", actor="test", by="Ada")
 
 
 async def product(nodes, bracket, *, certificate=""):
-    """Two brackets go onto a frame that is assembled; the frame is drawn too, so that it can be ordered."""
+    """Two brackets go onto a frame that is assembled; the frame has no design, its work is described in words."""
     lab = nodes["lab"]
-    revision = await lab.store.get(Revision, bracket.revision)
-    frame = replace(revision, id="rev-frame0000000", file_name="frame.step")
-    process = replace(
-        bracket,
-        id=f"process-frame{certificate.lower():0<8}",
-        revision=frame.id,
-        operations=(
-            replace(
-                bracket.operations[-1], id="op-frame", name="Assemble", process="assembly", after=(), requirements=()
-            ),
-        ),
-    )
-    await lab.store.commit(Change("test").put(frame).put(process))
     wanted = (Requirement(name="certificate", value=certificate),) if certificate else ()
     draft = supply.ProductDraft(
         title="Frame",
         items=(
             supply.ItemDraft(
-                key="frame", title="Frame", process_plan=process.id, made_of=(Part(item="bracket", quantity=2),)
+                key="frame", title="Frame", process="assembly", minutes=2, made_of=(Part(item="bracket", quantity=2),)
             ),
             supply.ItemDraft(key="bracket", title="Bracket", process_plan=bracket.id),
         ),
@@ -86,7 +80,7 @@ async def test_a_product_is_planned_from_a_pilot_to_volume_over_the_catalog(node
     assert [(row.quantity, row.served, row.limit) for row in made.rows] == [(1, 1, ""), (20, 20, "")]
     assert made.bound_eur <= made.objective_eur
     assert {row.tier for row in made.tiers} == {0, 1}
-    assert {row.operation_name for row in made.tiers if row.is_single} == {"Assemble"}
+    assert {row.operation_name for row in made.tiers if row.is_single} == {"Assembly Frame"}
     quotes = [await lab.store.get(Quote, one) for one in made.quotes]
     assert {one.provider for one in quotes} == {nodes["ash"].did, nodes["elm"].did}
     starts = {item: min(one.start for one in made.steps if (one.item, one.period) == (item, 0)) for item in
@@ -151,7 +145,22 @@ async def test_a_provider_that_takes_longer_than_it_plans_is_planned_as_slow_as_
     assert await supply.stress(lab, slow.id)
 
 
+async def sent_words_and_settings(nodes, part, whole):
+    """What has no design came in words, and the feed of the plan came to the run and back in the evidence."""
+    lab, ash, elm = (nodes[key] for key in ("lab", "ash", "elm"))
+    (held,) = [await elm.store.get(Order, one) for one in whole.orders]
+    set_on = [run.settings for shop in (ash, elm) for run in await shop.store.find(Run, order=part.orders, limit=100)]
+    assert (FEED,) in set_on
+    evidence = [await lab.store.get(Evidence, one) for one in part.evidence]
+    assert {one.settings for one in evidence} == {(), (SettingRun(name="feed", unit="mm/min", planned=900.0),)}
+    said = elm.files.get((await lab.store.get(Job, whole.id)).facts["digest"]).decode()
+    assert (held.revision, held.lines[0].box_mm) == ("", None)
+    assert "Work description: Frame (frame), an item of Frame" in said
+    assert "2 x Bracket" in said
+
+
 async def test_a_planned_product_is_ordered_and_made_part_by_part(nodes, bracket):
+    """An item without a design too: its shop is sent the work in words."""
     lab, ash, elm = (nodes[key] for key in ("lab", "ash", "elm"))
     made = await supply.plan(lab, (await product(nodes, bracket)).id, wish(lab, (6, 1)), actor="test")
     jobs = await supply.order(lab, made.id, actor="test", by="Ada")
@@ -170,6 +179,7 @@ async def test_a_planned_product_is_ordered_and_made_part_by_part(nodes, bracket
             whole = await reaches(lab, whole.id, lambda _: True)
         part = await reaches(lab, part.id, lambda one: one.state != "running")
     assert [(one.state, one.step) for one in (part, whole)] == [("done", JobStep.DONE)] * 2
+    await sent_words_and_settings(nodes, part, whole)
     mine = [*part.orders, *whole.orders]
     runs = [run for shop in (ash, elm) for run in await shop.store.find(Run, order=mine, limit=100)]
     assert {run.assignment for run in runs} == planned
@@ -278,8 +288,10 @@ async def test_the_command_line_plans_a_product_and_puts_it_to_the_test(nodes, b
     ):
         assert await command(lab, *words) == 0
         assert says in capsys.readouterr().out
-    assert await command(lab, "product", "order", plan["id"]) == 1
-    assert "has no design" in capsys.readouterr().err
+    assert await command(lab, "product", "order", plan["id"]) == 0
+    assert "Frame" in capsys.readouterr().out
+    for job in (await lab.store.get(SupplyPlan, plan["id"])).jobs:
+        assert await command(lab, "cancel", job) == 0
     assert await command(lab, "product", "plan", identifier, "--want", "many") == 1
 
 

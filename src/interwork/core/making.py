@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from interwork.core.exchange import Side
+from interwork.core.part.plan import Setting, SettingRun
 
 
 class OrderState(StrEnum):
@@ -72,6 +73,8 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     """Assignments that must be done first, possibly at another provider."""
     tolerance_mm: float | None = None
     box_mm: tuple[float, float, float] | None = None
+    settings: tuple[Setting, ...] = ()
+    """What the plan's people or trials found good to set; empty = left to the shop."""
 
 
 class RunState(StrEnum):
@@ -121,6 +124,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     time_scale: float = 1.0
     program: str = ""
     note: str = ""
+    settings: tuple[Setting, ...] = ()
+    """What the machine is to be set to; empty = left to whoever does it."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +191,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
     """JWS (detached payload = the digest) by the provider's key."""
     due: datetime | None = None
+    settings: tuple[SettingRun, ...] = ()
+    """The order's settings as planned and as run; not part of the digest where there are none."""
 
 
 class JobStep(StrEnum):
@@ -360,6 +367,10 @@ class GaugeStudy(msgspec.Struct, frozen=True, kw_only=True):
     """Operator, part, repeat."""
     by: str
     at: datetime
+    people: tuple[str, ...] = ()
+    """Who the operators were; empty = not told."""
+    pieces: tuple[str, ...] = ()
+    """What the parts are called; empty = not told."""
 
 
 class NonconformanceState(StrEnum):

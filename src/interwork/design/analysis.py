@@ -34,7 +34,7 @@ _MEDIA = {
     "qif": "application/qif+xml",
     "fmu": "application/x-fmu",
 }
-ANALYSER = "interwork 2 (cascadio 0.1.1)"
+ANALYSER = "interwork 3 (cascadio 0.1.1)"
 """Facts of another analyser are measured anew."""
 _WAIT_S = 900.0
 _STEP_PLEASE = "Export the part as STEP AP242 or AP214."
@@ -127,7 +127,7 @@ def _by_its_bytes(content: bytes, head: bytes, suffix: str) -> str:
     if content.startswith(b"PK\x03\x04"):
         if suffix == ".fmu" or (suffix != ".3mf" and is_fmu(content)):
             return "fmu"
-        return "3mf" if suffix in (".3mf", "") else ""
+        return "3mf" if suffix in (".3mf", "") or b"3dmodel.model" in content else ""
     if b"QIFDocument" in head and head.startswith(b"<"):
         return "qif"
     if head.startswith(b"AutoCAD Binary DXF") or (head[:1].isdigit() and b"SECTION" in head[:200]):

@@ -28,6 +28,8 @@ from interwork.design.geometry.view import write_glb, write_lines
 
 _FINENESS = 8000
 """A chord may stand off its arc by the extent over this."""
+_IGES_UNITS = ("in", "inch", "mm", "ft", "mi", "m", "km", "mil", "um", "cm", "uin")
+"""Names of the global section (IGES 5.3, 2.2.4.3.15)."""
 _ANGLE_RAD = 0.07
 """And turn by this: a cylinder's volume is then right to 0.1 %."""
 
@@ -57,8 +59,14 @@ def examine(content: bytes, kind: str, say: Say = silent) -> Answer:
 
 
 def _examine_solid(content: bytes, kind: Literal["step", "iges"], say: Say) -> Answer:
+    if kind == "step":  # the kernel wants the magic words first
+        content = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     facts = part21.read(content) if kind == "step" else None
+    unit = facts.unit if facts is not None else _iges_unit(content)
     notes = []
+    if not unit or (kind == "iges" and unit not in _IGES_UNITS):
+        said = f"names the unit «{unit}», which is none" if unit else "states no unit of length"
+        notes.append(f"The {kind.upper()} file {said}: what is measured is taken as millimetres.")
     if facts is not None and not facts.is_complete:
         notes.append("The STEP file lacks its closing line; something may be missing.")
     say("meshing", 0.1)
@@ -69,7 +77,6 @@ def _examine_solid(content: bytes, kind: Literal["step", "iges"], say: Say) -> A
         # The text spoke of points far outside the part (cameras, construction); mesh again at the part's own size.
         say("meshing", 0.4)
         solid = _mesh(content, kind, finer)
-    unit = facts.unit if facts is not None else _iges_unit(content)
     return _answer(solid, unit or "not declared", notes, facts, say)
 
 
@@ -95,7 +102,13 @@ def _mesh(content: bytes, kind: Literal["step", "iges"], chord_mm: float) -> Sol
         include_brep=True,
     )
     # The kernel writes STEP in metres and IGES in millimetres, whatever the file's own unit was.
-    solid = read_glb(glb, 1000.0 if kind == "step" else 1.0) if glb else None
+    try:
+        solid = read_glb(glb, 1000.0 if kind == "step" else 1.0) if glb else None
+    except ValueError as fault:  # a coordinate that is none makes the kernel write what is no JSON
+        raise UnreadableDesign(
+            f"The geometry of the {kind.upper()} file has a coordinate that is no number, or beyond all measure.",
+            remedy="Open it in the system it came from and export it again as STEP AP242 or AP214.",
+        ) from fault
     if solid is None:
         raise UnreadableDesign(
             f"The geometry kernel found no surface in the {kind.upper()} file; it may be cut short or damaged.",

@@ -14,12 +14,14 @@ from random import Random
 import msgspec
 
 from interwork.core.errors import BadInput, WrongState
-from interwork.simulate.profiles import Profile
+from interwork.simulate.profiles import Profile, Segment
 
 _EPSILON_S = 1e-9
 _HANDLING_SHARE, _HANDLING_MOST_S = 0.2, 45.0
 _WEAR_DRIFT = 0.25
 """A worn tool needs this much more power than a fresh one."""
+_MOVES_BELOW = 0.3
+"""A segment of less than this share of the mean load is a rapid move, not a cut."""
 _REFILL_AT_PCT, _REFILL_TO_PCT = 20.0, 95.0
 _REFILL_FAILS = 0.04
 _AMBIENT_CEL, _HEATING_K, _COOLING_S = 20.0, 14.0, 900.0
@@ -67,6 +69,10 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     unit_s: float
     setup_s: float
     run: str = ""
+    speed_rpm: float | None = None
+    """Spindle speed to cut at, at most the machine's top; None = as the program has it."""
+    feed_mm_min: float | None = None
+    """Feed to cut at; rapid moves stay as they are. None = as the program has it."""
 
     def check(self) -> None:
         """Raise BadInput for what no machine could do."""
@@ -76,6 +82,8 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"{self.unit_s:g} s per part was asked for.", remedy="Use 0.1 to 86400 s.")
         if not 0 <= self.setup_s <= 86400:
             raise BadInput(f"{self.setup_s:g} s of setup was asked for.", remedy="Use 0 to 86400 s.")
+        if any(one is not None and not 0 < one < math.inf for one in (self.speed_rpm, self.feed_mm_min)):
+            raise BadInput("A speed or feed that no machine has was asked for.", remedy="Use more than 0.")
         if not self.program.isprintable():
             raise BadInput("The program's name has characters that cannot be shown.", remedy="Use letters and digits.")
 
@@ -187,6 +195,7 @@ class Machine:
         load = self._load() * (1 + texture)
         segment = self.profile.segments[self._segment]
         cycle = self._cycle
+        speed_rpm, feed_mm_min = self._pace(segment)
         return State(
             execution=_EXECUTION[self._phase],
             phase=self._phase,
@@ -198,9 +207,9 @@ class Machine:
             power_kw=self.profile.base_power_kw * (1 + self._hum.at(self._time_s))
             + self.profile.cutting_power_kw * load,
             energy_kwh=self._energy_kwh,
-            spindle_speed_rpm=self.profile.top_speed_rpm * segment.speed * (1 - 0.03 * texture) if is_cutting else 0.0,
+            spindle_speed_rpm=speed_rpm * (1 - 0.03 * texture) if is_cutting else 0.0,
             spindle_load_pct=self.profile.nominal_load_pct * load,
-            feed_mm_min=segment.feed_mm_min * (1 - 0.05 * texture) if is_cutting else 0.0,
+            feed_mm_min=feed_mm_min * (1 - 0.05 * texture) if is_cutting else 0.0,
             coolant_level_pct=self._coolant_pct,
             coolant_temperature_cel=self._coolant_cel,
             tool_wear_pct=self._wear_pct,
@@ -208,6 +217,17 @@ class Machine:
             alarm=self._alarm,
             time_s=self._time_s,
         )
+
+    def _pace(self, segment: Segment) -> tuple[float, float]:
+        """Tell speed and feed of a segment: as set where it cuts, as programmed where it only moves."""
+        speed_rpm, feed_mm_min = self.profile.top_speed_rpm * segment.speed, segment.feed_mm_min
+        if self._cycle is None or segment.load < _MOVES_BELOW * self._mean_load:
+            return speed_rpm, feed_mm_min
+        if self._cycle.speed_rpm is not None:
+            speed_rpm = min(self._cycle.speed_rpm, self.profile.top_speed_rpm)
+        if self._cycle.feed_mm_min is not None:
+            feed_mm_min = self._cycle.feed_mm_min
+        return speed_rpm, feed_mm_min
 
     def _load(self) -> float:
         """Tell the nominal load of the present phase, 1 = the mean of a part with a fresh tool."""

@@ -30,6 +30,8 @@ POLL_S = 1.0
 _ANSWER_S = 5.0
 _CHARACTERISTICS = ("length", "width", "height")
 _MOST_PARTS = 5
+_BY_EYE = Measurement(characteristic="as described", part=1, nominal_mm=1, lower_mm=1, upper_mm=1, actual_mm=1)
+"""An attribute check, 1 = as described."""
 _TOLERANCE_MM = 0.1
 """Where the run states none."""
 
@@ -71,10 +73,10 @@ class _PanelState(msgspec.Struct, frozen=True, kw_only=True):
 def measure(run: Run, wear_pct: float, *, seed: int = 1) -> list[Measurement]:
     """Measure up to five parts of a run against its box: normal scatter of a sixth of the tolerance, twice that worn.
 
-    The scatter is drawn from the seed and the run's id. A run without a box has no dimensions to measure.
+    The scatter is drawn from the seed and the run's id. A run without a box has no dimensions: one check by eye.
     """
     if run.box_mm is None:
-        return []
+        return [_BY_EYE]
     random = Random(f"{seed}:{run.id}")
     tolerance_mm = run.tolerance_mm or _TOLERANCE_MM
     sigma_mm = tolerance_mm / 6 * (1 + wear_pct / 100)
@@ -160,6 +162,8 @@ class Operator:
             "setup_s": await self._setup_s(run),
             "run": run.id,
         }
+        if run.settings:
+            order["settings"] = msgspec.to_builtins(run.settings)
         await self._ask("POST", f"{panel}/cycle-start", order)
         self._pressed.add(key)
         self._log.info("cycle.started", run=run.id, panel=panel, quantity=run.quantity)
@@ -178,7 +182,7 @@ class Operator:
         """Measure a run's parts and send the results."""
         wear_pct = 0.0 if panel == BY_HAND else (await self._state(panel)).tool_wear_pct
         measurements = measure(run, wear_pct, seed=self._seed)
-        instrument = "Simulated CMM" if measurements else "Simulated visual check (the run states no dimensions)"
+        instrument = "Simulated CMM" if run.box_mm else "Simulated visual check (the run states no dimensions)"
         results = {
             "instrument": instrument,
             "measurements": msgspec.to_builtins(measurements),

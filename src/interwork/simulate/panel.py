@@ -14,6 +14,8 @@ from aiohttp import web
 
 from interwork.core.clock import now, rfc3339
 from interwork.core.errors import BadInput, InterworkError, Refused
+from interwork.core.part.plan import Setting
+from interwork.core.units import convert
 from interwork.simulate.faces import Plate
 from interwork.simulate.model import Cycle, Machine
 from interwork.simulate.serving import authority, port_error
@@ -23,11 +25,17 @@ _MOST_BYTES = 16_384
 _MOST_RUNS = 1000
 """Answers remembered, so that a repeated cycle start finds its first one."""
 
+SET_AT_START = ("SpindleSpeed", "FeedRate")
+"""What a person sets on the machine before the start."""
+SET_MOST = 1e6
+"""More is no speed or feed; the program's own stays."""
+
 _HELP = """{description}
 
 Operator panel:
   GET  /state         what the machine shows
-  POST /cycle-start   {{"program": "P1", "quantity": 5, "unit_s": 240, "setup_s": 600, "run": "optional id"}}
+  POST /cycle-start   {{"program": "P1", "quantity": 5, "unit_s": 240, "setup_s": 600, "run": "optional id",
+                       "settings": [{{"name": "feed rate", "value": 900, "unit": "mm/min"}}]}}
   POST /reset         clear a fault
 """
 
@@ -42,6 +50,8 @@ class CycleStart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     setup_s: float | None = None
     """None = the machine's own."""
     run: str = ""
+    settings: tuple[Setting, ...] = ()
+    """Of these, spindle speed and feed are set on the machine; the answer says which were."""
 
 
 class Panel:
@@ -98,6 +108,7 @@ class Panel:
             return _answer(self._answers[wanted.run])
         profile = self._plate.profile
         before = self._machine.state()
+        taken = self._taken(wanted.settings)
         self._machine.start(
             Cycle(
                 program=wanted.program[:128],
@@ -105,6 +116,8 @@ class Panel:
                 unit_s=wanted.unit_s or profile.unit_s,
                 setup_s=profile.setup_s if wanted.setup_s is None else wanted.setup_s,
                 run=wanted.run[:128],
+                speed_rpm=taken.get("SpindleSpeed"),
+                feed_mm_min=taken.get("FeedRate"),
             )
         )
         body = msgspec.json.encode(
@@ -115,12 +128,20 @@ class Panel:
                 "quantity": wanted.quantity,
                 "part_count": before.part_count,
                 "energy_kwh": before.energy_kwh,
+                "settings": taken,
                 "at": rfc3339(now()),
             }
         )
         if wanted.run:
             self._remember(wanted.run, body)
         return _answer(body)
+
+    def _taken(self, settings: tuple[Setting, ...]) -> dict[str, float]:
+        """Give the settings this machine has, by its own name for them and in its own unit."""
+        own = [one for one in self._plate.variables if one.name in SET_AT_START]
+        pairs = [(one, setting) for one in own for setting in settings if setting.is_called(one.name)]
+        values = {one.name: _in_unit(setting, one.unit) for one, setting in pairs}
+        return {name: value for name, value in values.items() if value is not None and 0 < value <= SET_MOST}
 
     def _remember(self, run: str, body: bytes) -> None:
         self._answers[run] = body
@@ -142,6 +163,14 @@ class Panel:
             "instance": self._instance,
             **msgspec.to_builtins(self._machine.state()),
         }
+
+
+def _in_unit(setting: Setting, unit: str) -> float | None:
+    """Give a setting in the machine's unit; None where it measures something else, as a feed per tooth."""
+    try:
+        return convert(setting.value, setting.unit or unit, unit)
+    except BadInput:
+        return None
 
 
 def _answer(body: bytes, *, status: int = 200, content_type: str = "application/json") -> web.Response:

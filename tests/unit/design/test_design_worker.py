@@ -1,5 +1,6 @@
 """What the child process measures, notes and limits."""
 
+import re
 import struct
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from interwork.core.errors import UnreadableDesign
 from interwork.design import worker
-from interwork.design.analysis import Answer
+from interwork.design.analysis import Answer, read_file
 from interwork.design.solid import PIPE_FLANGE, SENSOR_BRACKET, Block, write_step, write_stl
 
 CUBE = Block(name="Cube", length_mm=10.0, width_mm=10.0, height_mm=10.0)
@@ -126,3 +127,23 @@ def test_the_child_answers_a_refusal_in_its_own_words_on_a_clean_stdout():
 
 def test_a_stepped_solid_of_step_text_gives_a_named_view():
     assert b"Cube" in worker.examine(write_step(CUBE), "step").view
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\r\n  "])
+def test_a_step_file_may_begin_with_a_byte_order_mark_or_blanks(bracket_step, before):
+    answer = worker.examine(before + bracket_step, "step")
+    assert answer.geometry.volume_mm3 == pytest.approx(SENSOR_BRACKET.volume_mm3(), rel=0.002)
+
+
+def test_a_step_file_without_a_unit_says_what_was_assumed(bracket_step):
+    assert b"LENGTH_UNIT()" in bracket_step
+    answer = worker.examine(bracket_step.replace(b"LENGTH_UNIT()", b"SOLID_ANGLE_UNIT()"), "step")
+    assert noted(answer, "states no unit of length: what is measured is taken as millimetres")
+
+
+@pytest.mark.parametrize("value", [b"NAN", b"1.E300"])
+async def test_a_coordinate_beyond_all_measure_is_refused_in_words(bracket_step, value):
+    wrong = re.sub(rb"(CARTESIAN_POINT\('[^']*',\()[-0-9.E+]+", rb"\g<1>" + value, bracket_step, count=1)
+    with pytest.raises(UnreadableDesign) as refused:
+        await read_file(wrong, "bracket.step")
+    assert "Error" not in refused.value.message

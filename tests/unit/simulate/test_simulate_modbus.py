@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interwork.simulate.faces.modbus import REGISTERS, words_of
+from interwork.simulate.faces.modbus import REGISTERS, registers_of, words_of
 from interwork.simulate.model import ALARMS, Cycle, Machine, State
 from interwork.simulate.profiles import make_profile
 from interwork.simulate.signals import VARIABLES
@@ -32,6 +32,12 @@ def state(program: str = "O1") -> State:
 
 def everything(_: str) -> bool:
     return True
+
+
+def test_a_measuring_machine_s_map_names_no_spindle_that_would_never_have_a_value():
+    lacking = {one["name"] for one in REGISTERS} - {one["name"] for one in registers_of(make_profile("cmm"))}
+    assert lacking >= {"SpindleSpeed", "SpindleLoad"}
+    assert registers_of(make_profile("mill")) == REGISTERS
 
 
 def test_every_variable_has_a_register():

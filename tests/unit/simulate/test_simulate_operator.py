@@ -347,5 +347,6 @@ def test_a_run_without_a_tolerance_is_measured_to_a_tenth():
     assert measure(run(tolerance_mm=None), 0)[0].upper_mm == pytest.approx(80.1)
 
 
-def test_a_run_without_dimensions_has_nothing_to_measure():
-    assert measure(run(box_mm=None), 0) == []
+def test_a_run_without_dimensions_is_checked_by_eye():
+    (check,) = measure(run(box_mm=None), 0)
+    assert (check.characteristic, check.part, check.is_within()) == ("as described", 1, True)

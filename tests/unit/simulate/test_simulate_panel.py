@@ -132,3 +132,32 @@ async def test_only_so_many_answers_are_remembered(monkeypatch):
             await call(session, "POST", "/cycle-start", json=START | {"run": run})
             machine.step(1000)
         assert machine.state().part_count == 8
+
+
+async def test_speed_and_feed_of_the_order_are_set_before_the_start():
+    """design 38: what the process plan sets is what the machine then shows."""
+    wanted = [
+        {"name": "feed", "value": 15, "unit": "mm/s"},
+        {"name": "spindle speed", "value": 99_000},
+        {"name": "feed per tooth", "value": 0.1, "unit": "mm"},
+        {"name": "coolant", "value": 6},
+    ]
+    async with panel() as (machine, session):
+        status, answer = await call(session, "POST", "/cycle-start", json={**START, "settings": wanted})
+        assert (status, answer["settings"]) == (200, {"SpindleSpeed": 99_000, "FeedRate": 900})
+        shown = set()
+        for _ in range(600):
+            machine.step(0.2)
+            state = machine.state()
+            if state.phase == "cutting":
+                shown.add((round(state.feed_mm_min, -2), round(state.spindle_speed_rpm, -3)))
+        assert (900.0, 12_000.0) in shown
+        assert {feed for feed, _ in shown} <= {800.0, 900.0, 1000.0, *range(5500, 6600, 100)}
+
+
+@pytest.mark.parametrize("value", [0, -5, 1e9])
+async def test_a_feed_no_machine_has_leaves_the_programs_own(value):
+    async with panel() as (_, session):
+        sent = {**START, "settings": [{"name": "feed", "value": value, "unit": "mm/min"}]}
+        status, answer = await call(session, "POST", "/cycle-start", json=sent)
+        assert (status, answer["settings"]) == (200, {})

@@ -46,6 +46,8 @@ async def test_an_institute_opens_a_call_and_makes_an_award_under_it(owner, node
     [
         ({"trl": "12"}, "A level of 12 is none"),
         ({"milestones": "soon"}, "soon"),
+        ({"milestones": "First parts; 2027-06-01; nan"}, "First parts"),
+        ({"amount": "120,000"}, "120000 or 120.000?"),
         ({"amount": "much"}, "no number"),
         ({"share": "5"}, "are pledged"),
         ({"amount": "900000"}, "900,000"),

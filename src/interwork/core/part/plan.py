@@ -1,8 +1,12 @@
 """How a part is made: requirements, operations, findings, estimates, inspection, plans and templates."""
 
+import re
 from datetime import datetime
 
 import msgspec
+
+PART_OF_NAME = 4
+"""A setting's name of at least so many letters may be a part of the machine's own name: «feed» in `FeedRate`."""
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,25 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     unit: str = ""
     """UCUM code."""
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether a machine's own name for a variable means this setting: «feed rate» is `FeedRate`."""
+        mine, theirs = (re.sub(r"[\W_]", "", one).lower() for one in (self.name, name))
+        return bool(mine) and (mine == theirs or (len(mine) >= PART_OF_NAME and mine in theirs))
+
+
+class SettingRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting as planned and as the machine told it while it ran, both in the setting's own unit."""
+
+    name: str
+    unit: str
+    planned: float
+    likely: float | None = None
+    """Median over the time at work; None = no signal of the machine tells it."""
+    low: float | None = None
+    high: float | None = None
+    signal: str = ""
+    """The machine's name for it."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,24 +5,33 @@ hole, one inside a hole is a part again. What is on a bend layer is folded, not 
 and counted. A drawing that does not state its unit is read in mm and says so.
 """
 
-import math
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ezdxf import disassemble, path, recover
+from ezdxf.entities.insert import Insert
 from ezdxf.lldxf.const import DXFError
 
 from interwork.core.design import FlatPattern, Geometry
 from interwork.core.errors import UnreadableDesign
+from interwork.design.files.contours import apart, area, contours, crossing, is_inside, length, once
 from interwork.design.geometry.mesh import Floats
 
-_UNITS = {1: ("inch", 25.4), 2: ("foot", 304.8), 4: ("mm", 1.0), 5: ("cm", 10.0), 6: ("m", 1000.0), 13: ("µm", 1e-3)}
+_UNITS = {1: ("inch", 25.4), 2: ("foot", 304.8), 3: ("mile", 1_609_344.0), 4: ("mm", 1.0), 5: ("cm", 10.0),
+          6: ("m", 1000.0), 7: ("km", 1e6), 8: ("microinch", 25.4e-6), 9: ("mil", 0.0254), 10: ("yard", 914.4),
+          11: ("Å", 1e-7), 12: ("nm", 1e-6), 13: ("µm", 1e-3), 14: ("dm", 100.0)}  # fmt: skip
 """$INSUNITS of the header."""
 _CURVES = {"LINE", "ARC", "CIRCLE", "ELLIPSE", "SPLINE", "LWPOLYLINE", "POLYLINE"}
+_REMARKS = {"DIMENSION", "ARC_DIMENSION", "LEADER", "MULTILEADER", "MLEADER", "TOLERANCE", "ACAD_TABLE"}
+"""What speaks of the part and is not its outline, though it is drawn with lines."""
+_BROKEN = ("CENTER", "DASH", "DOT", "HIDDEN", "PHANTOM", "DIVIDE", "BORDER", "ACAD_ISO02", "ACAD_ISO03", "ACAD_ISO04",
+           "ACAD_ISO08", "ACAD_ISO10")  # fmt: skip
+_DEPTH = 32
 _LIMIT = 200_000
 _FINENESS = 5000
 _MEET = 1e-4
@@ -53,7 +62,14 @@ def read(content: bytes, analyser: str) -> tuple[Geometry, list[Floats]]:
         )
     every = np.concatenate(sheet.cuts)
     low, size = every.min(axis=0), np.ptp(every, axis=0)
-    closed, opened = _contours(sheet.cuts, float(size.max()) * _MEET)
+    near = float(size.max()) * _MEET
+    cuts = once(sheet.cuts, near)
+    closed, opened = contours(cuts, near)
+    distinct = apart(closed, near)
+    _check(distinct, near)
+    if twice := len(sheet.cuts) - len(cuts) + len(closed) - len(distinct):
+        notes.append(f"{twice} curves or contours were drawn twice and count once.")
+    closed = distinct
     flat = _flat(sheet, closed, opened)
     if opened:
         notes.append(f"{flat.open_ends} ends of curves meet nothing: the contour is open there and no area is counted.")
@@ -77,7 +93,19 @@ def read(content: bytes, analyser: str) -> tuple[Geometry, list[Floats]]:
         flat=flat,
         notes=tuple(notes),
     )
-    return geometry, closed
+    return geometry, [*closed, *opened]
+
+
+def _check(closed: list[Floats], near: float) -> None:
+    """Refuse contours of which nobody can tell what is inside."""
+    found = crossing(closed, near) if closed else None
+    if found is not None:
+        count, (x, y) = found
+        raise UnreadableDesign(
+            f"Contours cross one another or themselves in {count} places, one near x {x:.6g}, y {y:.6g} mm; "
+            "what is inside cannot be told.",
+            remedy="Trim them to one outline and export it again.",
+        )
 
 
 def _open(content: bytes) -> Any:  # noqa: ANN401 -- ezdxf is untyped
@@ -94,113 +122,79 @@ def _open(content: bytes) -> Any:  # noqa: ANN401 -- ezdxf is untyped
 
 def _gather(drawing: Any, scale: float) -> _Sheet:  # noqa: ANN401
     sheet = _Sheet()
-    for number, entity in enumerate(disassemble.recursive_decompose(drawing.modelspace())):
+    layers = drawing.layers
+    for number, (entity, layer) in enumerate(_plain(drawing.modelspace(), sheet)):
         if number > _LIMIT:
             raise UnreadableDesign(
                 f"The drawing has over {_LIMIT:,} entities.", remedy="Export the flat pattern alone."
             )
-        if entity.dxftype() not in _CURVES:
-            sheet.left_out[entity.dxftype()] += 1
+        kind = entity.dxftype()
+        if kind not in _CURVES:
+            sheet.left_out[kind] += 1
             continue
-        curve = path.make_path(entity)
-        size = max(float(curve.start.distance(one)) for one in curve.control_vertices()) if len(curve) else 0.0
-        points = np.array([(one.x, one.y) for one in curve.flattening(max(size / _FINENESS, 1e-6))], np.float64) * scale
-        if len(points) < 2 or not np.isfinite(points).all():
-            sheet.left_out[f"empty {entity.dxftype()}"] += 1
+        held = layers.get(layer) if layers.has_entry(layer) else None
+        if held is not None and (held.is_off() or held.is_frozen()):
+            sheet.left_out["on hidden layers"] += 1
             continue
-        layer = str(entity.dxf.get("layer", "0"))
+        is_bend = "bend" in layer.lower()
+        if not is_bend and _is_broken(entity, held):
+            sheet.left_out["in a broken line type (axes, hidden edges)"] += 1
+            continue
+        points = _points(entity, scale)
+        if points is None:
+            sheet.left_out[f"empty {kind}"] += 1
+            continue
         sheet.layers[layer] = None
-        (sheet.bends if "bend" in layer.lower() else sheet.cuts).append(points)
+        (sheet.bends if is_bend else sheet.cuts).append(points)
     return sheet
 
 
-def _contours(curves: list[Floats], near: float) -> tuple[list[Floats], list[Floats]]:
-    """Join curves at their ends; closed contours first, then what stays open."""
-    closed = [curve for curve in curves if math.dist(curve[0], curve[-1]) <= near and len(curve) > 2]
-    todo = [curve for curve in curves if not (math.dist(curve[0], curve[-1]) <= near and len(curve) > 2)]
-    ends: dict[tuple[int, int], list[tuple[int, bool]]] = {}
-    cell = max(near * 4, 1e-9)
-    for number, curve in enumerate(todo):
-        for is_end in (False, True):
-            ends.setdefault(_cell(curve[-1 if is_end else 0], cell), []).append((number, is_end))
-    used = [False] * len(todo)
-    opened: list[Floats] = []
-    for number in range(len(todo)):
-        if used[number]:
-            continue
-        used[number] = True
-        chain = _follow(todo, used, ends, (todo[number], cell, near))
-        if math.dist(chain[0], chain[-1]) > near:
-            chain = _follow(todo, used, ends, (chain[::-1], cell, near))
-        (closed if math.dist(chain[0], chain[-1]) <= near else opened).append(chain)
-    return closed, opened
-
-
-def _follow(
-    todo: list[Floats],
-    used: list[bool],
-    ends: dict[tuple[int, int], list[tuple[int, bool]]],
-    state: tuple[Floats, float, float],
-) -> Floats:
-    chain, cell, near = state
-    pieces = [chain]
-    first = chain[0]
-    while True:
-        tail = pieces[-1][-1]
-        if len(pieces) > 1 and math.dist(first, tail) <= near:
-            break
-        home = _cell(tail, cell)
-        beside = ((home[0] + dx, home[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
-        found = next(
-            (
-                (number, is_end)
-                for key in beside
-                for number, is_end in ends.get(key, ())
-                if not used[number] and math.dist(todo[number][-1 if is_end else 0], tail) <= near
-            ),
-            None,
+def _plain(entities: Any, sheet: _Sheet, layer: str = "", depth: int = 0) -> Iterator[tuple[Any, str]]:  # noqa: ANN401
+    """Take blocks apart, each entity with the layer it lies on; dimensions and leaders are left out whole."""
+    if depth > _DEPTH:
+        raise UnreadableDesign(
+            f"Blocks of the drawing are nested over {_DEPTH} deep, or contain one another.",
+            remedy="Explode the blocks and export it again.",
         )
-        if found is None:
-            break
-        number, is_end = found
-        used[number] = True
-        pieces.append(todo[number][::-1] if is_end else todo[number])
-    return np.concatenate(pieces)
+    for entity in entities:
+        own = str(entity.dxf.get("layer", "0"))
+        own = layer if own == "0" and layer else own
+        if isinstance(entity, Insert):
+            for each in entity.multi_insert() if entity.mcount > 1 else (entity,):
+                yield from _plain(each.virtual_entities(), sheet, own, depth + 1)
+        elif entity.dxftype() in _REMARKS:
+            sheet.left_out[entity.dxftype()] += 1
+        else:
+            yield from ((each, own) for each in disassemble.recursive_decompose([entity]))
 
 
-def _cell(point: Floats, size: float) -> tuple[int, int]:
-    return math.floor(point[0] / size), math.floor(point[1] / size)
+def _is_broken(entity: Any, layer: Any) -> bool:  # noqa: ANN401
+    """Tell whether a curve is dashed or dotted, by itself or by its layer."""
+    name = str(entity.dxf.get("linetype", "BYLAYER")).upper()
+    if name in ("BYLAYER", "BYBLOCK"):
+        name = str(layer.dxf.get("linetype", "CONTINUOUS")).upper() if layer is not None else "CONTINUOUS"
+    return name.startswith(_BROKEN)
+
+
+def _points(entity: Any, scale: float) -> Floats | None:  # noqa: ANN401
+    """Flatten a curve to points in mm; None where it has no length."""
+    curve = path.make_path(entity)
+    size = max(float(curve.start.distance(one)) for one in curve.control_vertices()) if len(curve) else 0.0
+    points = np.array([(one.x, one.y) for one in curve.flattening(max(size / _FINENESS, 1e-6))], np.float64) * scale
+    return points if len(points) > 1 and np.isfinite(points).all() else None
 
 
 def _flat(sheet: _Sheet, closed: list[Floats], opened: list[Floats]) -> FlatPattern:
-    depths = [sum(_is_inside(one[0], other) for other in closed if other is not one) for one in closed]
-    areas = [abs(_area(one)) for one in closed]
+    depths = [sum(is_inside(one[0], other) for other in closed if other is not one) for one in closed]
+    areas = [abs(area(one)) for one in closed]
     net = sum(area if depth % 2 == 0 else -area for area, depth in zip(areas, depths, strict=True))
     return FlatPattern(
         outline_area_mm2=round(net, 3),
-        cut_length_mm=round(sum(_length(one) for one in (*closed, *opened)), 3),
+        cut_length_mm=round(sum(length(one) for one in (*closed, *opened)), 3),
         holes=sum(depth % 2 for depth in depths),
         outlines=sum(depth % 2 == 0 for depth in depths),
         bends=len(sheet.bends),
-        bend_length_mm=round(sum(_length(one) for one in sheet.bends), 3),
+        bend_length_mm=round(sum(length(one) for one in sheet.bends), 3),
         open_ends=2 * len(opened),
         layers=tuple(sheet.layers),
     )
-
-
-def _length(points: Floats) -> float:
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
-
-
-def _area(points: Floats) -> float:
-    x, y = points.T
-    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
-
-
-def _is_inside(point: Floats, contour: Floats) -> bool:
-    """Tell whether a point lies inside a contour, by the crossings of a ray."""
-    a, b = contour, np.roll(contour, -1, axis=0)
-    over = (a[:, 1] > point[1]) != (b[:, 1] > point[1])
-    a, b = a[over], b[over]
-    at = a[:, 0] + (point[1] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
-    return bool((at > point[0]).sum() % 2)

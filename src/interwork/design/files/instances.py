@@ -8,10 +8,14 @@ import math
 import re
 from collections.abc import Iterator
 
+from interwork.core.errors import UnreadableDesign
+
 _TOKEN = re.compile(r"'|/\*|;")
 _INSTANCE = re.compile(r"\s*#(\d{1,12})\s*=\s*([A-Z][A-Z0-9_]*)?\s*\(")
 _RECORD = re.compile(r"([A-Z][A-Z0-9_]*)\s*\(")
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[Ee][-+]?\d+)?")
+_NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|\d+\.?#)", re.IGNORECASE)
+"""What broken programs write for a number they do not have."""
 _ESCAPE = re.compile(r"\\X([24])\\([0-9A-Fa-f]*)\\X0\\|\\X\\([0-9A-Fa-f]{2})|\\S\\(.)|\\\\")
 REFERENCE = re.compile(r"#(\d{1,12})")
 _SI = {".MILLI.": 1.0, ".CENTI.": 10.0, ".DECI.": 100.0, ".MICRO.": 1e-3, ".KILO.": 1e6, "$": 1000.0}
@@ -78,8 +82,14 @@ class Reader:
         self.datums += word == "DATUM" or (not word and re.search(r"\bDATUM\s*\(", body) is not None)
 
     def stretch(self, body: str) -> None:
-        """Widen the box of all points by one."""
-        at = _NUMBER.findall(body[body.rfind("(") :])
+        """Widen the box of all points by one; raise UnreadableDesign where it has a coordinate that is none."""
+        inside = body[body.rfind("(") :]
+        if _NO_NUMBER.search(inside):  # the kernel would look for a surface through it for minutes
+            raise UnreadableDesign(
+                f"A point of the STEP file is {inside.strip('() ')[:60]}: that is no number.",
+                remedy="Open it in the system it came from and export it again as STEP AP242 or AP214.",
+            )
+        at = _NUMBER.findall(inside)
         if len(at) == 3:
             for axis in range(3):
                 value = float(at[axis])

@@ -30,6 +30,8 @@ _KNOWN = {
 _MODEL_LINK = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 _UNITS = {"micron": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "inch": 25.4, "foot": 304.8, "meter": 1000.0}
 _DEPTH, _PLACINGS = 16, 10_000
+_NO_PART = ("support", "solidsupport", "other")
+"""Types of objects that are printed along or not at all (core, 4.1.1)."""
 
 
 def read_stl(content: bytes) -> Mesh:
@@ -44,6 +46,11 @@ def read_stl(content: bytes) -> Mesh:
             remedy="Export or copy it again.",
         )
     _limit(count)
+    held, rest = divmod(len(content) - 84, 50)
+    if held > count and rest == 0:
+        raise UnreadableDesign(
+            f"The STL's header promises {count} facets and {held} are there.", remedy="Export or copy it again."
+        )
     rows = np.frombuffer(content, np.dtype([("normal", "<f4", 3), ("at", "<f4", (3, 3)), ("flags", "<u2")]), count, 84)
     return _from_corners(rows["at"].astype(np.float64))
 
@@ -51,7 +58,7 @@ def read_stl(content: bytes) -> Mesh:
 def _read_text_stl(content: bytes) -> Mesh:
     if b"endsolid" not in content[-400:].lower():
         raise UnreadableDesign("The text STL ends before its endsolid line.", remedy="Export or copy it again.")
-    found = re.findall(rb"\bvertex\s+(\S{1,40})\s+(\S{1,40})\s+(\S{1,40})", content)
+    found = re.findall(rb"\bvertex\s+(\S{1,40})\s+(\S{1,40})\s+(\S{1,40})", content, re.IGNORECASE)
     _limit(len(found) // 3)
     try:
         corners = np.array(found, dtype="S40").astype(np.float64)
@@ -87,6 +94,7 @@ class _Object:
     points: list[tuple[float, float, float]] = field(default_factory=list)
     triangles: list[tuple[int, int, int]] = field(default_factory=list)
     components: list[tuple[str, Floats]] = field(default_factory=list)
+    kind: str = "model"
 
 
 class _Model:
@@ -101,6 +109,7 @@ class _Model:
         self.prefixes: dict[str, str] = {}
         self.ignored: set[str] = set()
         self.count = 0
+        self.left_out = 0
 
     def prefix(self, prefix: str | None, address: str) -> None:
         self.prefixes[prefix or ""] = address
@@ -134,7 +143,7 @@ class _Model:
     def on_object(self, a: dict[str, str]) -> None:
         if a["id"] in self.objects:
             raise UnreadableDesign(f"The 3MF has two objects with the id {a['id']}.")
-        self.current = self.objects[a["id"]] = _Object()
+        self.current = self.objects[a["id"]] = _Object(kind=a.get("type", "model"))
 
     def on_vertex(self, a: dict[str, str]) -> None:
         self.current.points.append((float(a["x"]), float(a["y"]), float(a["z"])))
@@ -186,8 +195,10 @@ def read_3mf(content: bytes) -> tuple[Mesh, float, tuple[str, ...]]:
         raise UnreadableDesign(f"The 3MF package cannot be unpacked: {fault}.", remedy="Export it again.") from fault
     meshes = _place(model)
     extra = sorted(space for space in model.ignored if space not in _KNOWN)
-    notes = tuple(f"3MF elements of {space} were left out." for space in extra[:5])
-    return join(meshes), model.unit_mm, notes
+    notes = [f"3MF elements of {space} were left out." for space in extra[:5]]
+    if model.left_out:
+        notes.append(f"{model.left_out} supports of the 3MF are no part of it and were left out.")
+    return join(meshes), model.unit_mm, tuple(notes)
 
 
 def _entry(package: zipfile.ZipFile, name: str) -> bytes:
@@ -254,6 +265,9 @@ def _place(model: _Model) -> list[Mesh]:
         if len(chain) > _DEPTH or visited > _PLACINGS:
             raise UnreadableDesign(f"The 3MF nests objects more than {_DEPTH} deep or places over {_PLACINGS}.")
         thing = model.objects[name]
+        if thing.kind in _NO_PART:
+            model.left_out += 1
+            continue
         todo += [(child, [matrix, *chain]) for child, matrix in thing.components]
         if thing.triangles:
             held += len(thing.triangles)
@@ -271,4 +285,6 @@ def _object_mesh(name: str, thing: _Object, chain: list[Floats], unit_mm: float)
         raise UnreadableDesign(f"A triangle of the 3MF object {name} refers to a vertex it does not have.")
     for matrix in chain:
         points = points @ matrix[:3] + matrix[3]
+        if np.linalg.det(matrix[:3]) < 0:  # mirrored: what faced outward faces inward
+            triangles = triangles[:, ::-1]
     return _from_corners((points * unit_mm)[triangles])

@@ -168,9 +168,15 @@ def _results(
             word = etree.QName(one).localname if isinstance(one.tag, str) else ""
             if not word.endswith(("CharacteristicActual", "CharacteristicMeasurement")):
                 continue
-            value, item = _number(_text(one, "Value")), items.get(_text(one, "CharacteristicItemId"))
-            if value is None or item is None:
+            said, item = _text(one, "Value"), items.get(_text(one, "CharacteristicItemId"))
+            if not said or item is None:
                 continue
+            value = _number(said)
+            if value is None:
+                raise UnreadableDesign(
+                    f"The QIF gives {said[:40]!r} as the value of «{item.name}» on part {part}; that is no number.",
+                    remedy="Have it written again by what measured it.",
+                )
             is_angle = item.characteristic in known and known[item.characteristic].unit == "deg"
             results.append(
                 MeasuredValue(

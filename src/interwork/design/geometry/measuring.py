@@ -13,7 +13,7 @@ import numpy as np
 
 from interwork.core.design import BodyFacts, Geometry, Shape
 from interwork.design.files.part21 import StepFacts
-from interwork.design.geometry import features, shape
+from interwork.design.geometry import features, shape, sound
 from interwork.design.geometry.mesh import Body, Floats, Mesh, Solid, Surface, measure
 from interwork.design.geometry.rays import Caster
 from interwork.design.geometry.walls import find_printing, find_walls
@@ -63,7 +63,9 @@ def take_in(
 
 def _closed_only(solid: Solid, notes: list[str]) -> tuple[Mesh, list[Body], tuple[BodyFacts, ...]]:
     """Keep the closed bodies, right way out; where hardly anything is closed, keep all and say so."""
-    mesh = solid.mesh
+    mesh, twice = (solid.mesh, 0) if solid.faces else sound.once(solid.mesh)
+    if twice:
+        notes.append(f"{twice} facets were there twice and count once.")
     listed: tuple[BodyFacts, ...] = ()
     bodies = measure(mesh)
     closed = [body for body in bodies if body.is_closed()]
@@ -76,9 +78,13 @@ def _closed_only(solid: Solid, notes: list[str]) -> tuple[Mesh, list[Body], tupl
         bodies = closed
     if sum(body.volume_mm3 for body in bodies) < 0:
         notes.append("The facets face inward; they were turned round.")
-        normals = None if mesh.normals is None else -mesh.normals[:, ::-1]
-        mesh = replace(mesh, triangles=mesh.triangles[:, ::-1], normals=normals)
+        mesh = sound.turn(mesh, np.ones(len(mesh.triangles), np.bool_))
         bodies = [replace(body, volume_mm3=-body.volume_mm3) for body in bodies]
+    mesh, bodies, turned = sound.face_outward(mesh, bodies)
+    if turned:
+        notes.append(f"The facets of {turned} bodies face inward; they were turned round.")
+    if not solid.faces and (pairs := sound.overlapping(mesh, bodies)):
+        notes.append(f"{pairs} pairs of bodies lie within one another's boxes: where they overlap, it counts twice.")
     return mesh, bodies, listed
 
 

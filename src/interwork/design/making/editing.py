@@ -39,6 +39,8 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Replace those of the same name; an empty text takes one away."""
     settings: tuple[Setting, ...] = ()
     """For `change`: replace those of the same name."""
+    unset: tuple[str, ...] = ()
+    """For `change`: names of settings to take away."""
 
 
 def edit_plan(plan: ProcessPlan, edits: Sequence[Edit], *, by: str, why: str, at: datetime) -> ProcessPlan:
@@ -144,21 +146,22 @@ def _change(operations: list[Operation], edit: Edit, _plan: ProcessPlan) -> Resu
     if edit.requirements:
         made = msgspec.structs.replace(made, requirements=_demands(made.requirements, edit.requirements))
         said.append(", ".join(f"{one.name} {one.value}" for one in edit.requirements))
-    if edit.settings and (settings := _settings(old.settings, edit.settings)) != old.settings:
+    if (settings := _settings(old.settings, edit.settings, edit.unset)) != old.settings:
         made = msgspec.structs.replace(made, settings=settings)
-        said.append(", ".join(f"{one.name} {one.value:g} {one.unit}".strip() for one in edit.settings))
+        gone = [f"{one.name} no longer set" for one in old.settings if one.name in edit.unset]
+        said.append(", ".join([f"{one.name} {one.value:g} {one.unit}".strip() for one in edit.settings] + gone))
     if not said:
         raise BadInput(f"Nothing of «{old.name}» is to be changed.", remedy="Leave the change out.")
     return [*operations[:place], made, *operations[place + 1 :]], f"Changed «{old.name}»: {'; '.join(said)}."
 
 
-def _settings(held: Sequence[Setting], wanted: Sequence[Setting]) -> tuple[Setting, ...]:
-    """Put settings in place of those of the same name; the rest stays as it was."""
+def _settings(held: Sequence[Setting], wanted: Sequence[Setting], unset: Sequence[str]) -> tuple[Setting, ...]:
+    """Put settings in place of those of the same name and take some away; the rest stays as it was."""
     for one in wanted:
         if not one.name.strip() or not math.isfinite(one.value):
             raise BadInput(f"{one.name[:40]!r} = {one.value} is no setting.", remedy="Give a name and a finite number.")
     made = {one.name: one for one in (*held, *wanted)}
-    return tuple(made.values())
+    return tuple(one for one in made.values() if one.name not in unset)
 
 
 def _with_process(operation: Operation, process: str) -> Operation:

@@ -1,6 +1,7 @@
 """The child process that runs an FMU (FMI 2.0 or 3.0 co-simulation): native code, limited as `runner` tells."""
 
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -50,7 +51,20 @@ def _description(content: bytes) -> ModelDescription:
     description = fmpy.read_model_description(io.BytesIO(content))
     if description.coSimulation is None:
         raise BadInput("the FMU has no co-simulation.", remedy="Export it for co-simulation.")
+    _check_platform(content)
     return description
+
+
+def _check_platform(content: bytes) -> None:
+    """Refuse an FMU that holds no binary for this machine before anybody runs it in vain."""
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        binaries = {name.split("/")[1] for name in package.namelist() if re.fullmatch(r"binaries/[^/]+/[^/]+", name)}
+    if not binaries & {fmpy.platform, fmpy.platform_tuple}:
+        held = ", ".join(sorted(binaries)) or "none at all"
+        raise BadInput(
+            f"the FMU has no binary for {fmpy.platform} (FMI 3: {fmpy.platform_tuple}); it has {held}.",
+            remedy="Export it for this platform too.",
+        )
 
 
 def _port(variable: Any) -> Port:  # noqa: ANN401 - the library is untyped

@@ -9,6 +9,7 @@ from interwork.design.quality.nonconformance import Raised as Raised
 from interwork.design.quality.nonconformance import Worked as Worked
 from interwork.design.quality.nonconformance import advance as advance
 from interwork.design.quality.nonconformance import open_nonconformance as open_nonconformance
+from interwork.design.quality.series import by_word as by_word
 from interwork.design.quality.series import limits_of as limits_of
 from interwork.design.quality.series import outside as outside
 from interwork.design.quality.series import series_of as series_of

@@ -91,6 +91,10 @@ def _table(held: GaugeStudy) -> NDArray[np.float64]:
             remedy="Let every one of 2 or more operators measure every one of 2 or more parts, each as often, twice "
             "at least.",
         )
+    if held.tolerance is not None and not 0 < held.tolerance < math.inf:
+        raise BadInput(
+            f"A tolerance {held.tolerance:g} wide was given.", where="tolerance", remedy="Give upper minus lower limit."
+        )
     table = np.array(held.readings, np.float64)
     if table.size > 10_000 or not np.isfinite(table).all():
         raise BadInput(f"«{held.name}» has a reading that is none, or over 10,000 of them.")

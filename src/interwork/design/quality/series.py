@@ -1,7 +1,7 @@
 """From what an inspection file says to series per characteristic with the limits of the value itself."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from interwork.core.design import Characteristic
 from interwork.core.making import MeasuredSeries
@@ -18,6 +18,15 @@ def limits_of(one: Characteristic) -> tuple[float | None, float | None]:
     base = one.nominal or 0.0
     lower = None if one.lower is None else base + one.lower
     return lower, None if one.upper is None else base + one.upper
+
+
+def by_word(stated: Iterable[Characteristic]) -> dict[str, list[Characteristic]]:
+    """List the characteristics by name and by where they stand in the file; several may share a name."""
+    found: dict[str, list[Characteristic]] = defaultdict(list)
+    for one in stated:
+        for word in dict.fromkeys((one.name, one.key)):
+            found[word].append(one)
+    return found
 
 
 def series_of(quality: QualityFile) -> tuple[MeasuredSeries, ...]:

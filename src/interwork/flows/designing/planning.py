@@ -11,19 +11,18 @@ from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind
 from interwork.core.ids import derived_id
 from interwork.core.making import Evidence, Job, Order
-from interwork.core.organisation import Place
 from interwork.core.planning import Match, Need, NeedKind
-from interwork.core.resource import Capability, Resource
+from interwork.core.resource import Resource
 from interwork.design import Known, draft_process_plan
 from interwork.design.making.calibrating import FinishedRun, calibrate
 from interwork.design.making.editing import Edit, edit_plan
 from interwork.design.making.limits import Shop
 from interwork.design.making.templating import apply_template, make_template
 from interwork.flows.node import Node
+from interwork.flows.records import offers_of
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
-PROPERTIES = "https://w3id.org/interwork/properties"
 _EVIDENCE_MAX = 2_000
 _HELD_MAX = 1_000
 
@@ -250,20 +249,5 @@ async def _own_offers(node: Node) -> list[CapacityOffer]:
 
 
 async def _catalog_offers(node: Node) -> list[CapacityOffer]:
-    found = []
-    for entry in await node.store.find(CatalogEntry, kind=DatasetKind.CAPACITY, limit=_HELD_MAX):
-        if entry.is_gone or entry.provider == node.did:
-            continue
-        found += [
-            CapacityOffer(
-                provider=entry.provider,
-                provider_name=entry.provider_name,
-                dataset=entry.dataset,
-                resource=one["id"],
-                resource_name=one["name"],
-                place=msgspec.convert(one.get("place", {}), type=Place),
-                capabilities=msgspec.convert(one.get("capabilities", []), type=tuple[Capability, ...]),
-            )
-            for one in entry.body.get(PROPERTIES, {}).get("resources", [])
-        ]
-    return found
+    entries = await node.store.find(CatalogEntry, kind=DatasetKind.CAPACITY, is_gone=False, limit=_HELD_MAX)
+    return [offer for entry in entries if entry.provider != node.did for offer in offers_of(entry)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from interwork.core.design import Attachment, Design, MeasuredFacts, ProcessPlan, Revision
-from interwork.core.errors import BadInput, NotFound
+from interwork.core.errors import BadInput
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id, digest_of
 from interwork.design import ANALYSER, Reading, analyse, read_file
@@ -182,11 +182,3 @@ async def same_shapes(node: Node, revision: Revision) -> list[Revision]:
     held = await node.store.find(Revision, limit=_REVISIONS_MAX)
     others = (one for one in held if one.file_digest != revision.file_digest)
     return [one for one in others if compare(revision, one).is_same_shape]
-
-
-async def require_revision(node: Node, identifier: str) -> Revision:
-    """Find a revision; NotFound says what to do."""
-    found = await node.store.peek(Revision, identifier)
-    if found is None:
-        raise NotFound(f"No revision {identifier[:60]!r} is held here.", remedy="See `interwork design list`.")
-    return found

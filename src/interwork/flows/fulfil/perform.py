@@ -156,6 +156,7 @@ async def confirm(node: Node, order: Order) -> Order:
                 is_simulated=resource.is_simulated,
                 time_scale=resource.time_scale,
                 program=f"{order.part} / {line.operation_name}",
+                settings=line.settings,
             )
         )
     await node.store.commit(change)

@@ -7,6 +7,7 @@ from interwork.core.ids import derived_id, digest_of
 from interwork.core.making import Evidence, Inspection, Order, Run
 from interwork.core.resource import Batch, BatchBuilder, Meaning, Resource, Signal
 from interwork.core.units import convert
+from interwork.flows.fulfil.setting import as_run
 from interwork.flows.node import Node
 from interwork.stream import RunFacts, process_capability, run_facts
 
@@ -53,6 +54,7 @@ async def prove(node: Node, run: Run, inspection: Inspection) -> tuple[Evidence,
         digest="",
         signature="",
         due=next((line.end for line in order.lines if line.assignment == run.assignment), None),
+        settings=as_run(run, signals, everything),
     )
     return seal(node, facts), told.energy_kwh
 
@@ -67,7 +69,9 @@ def seal(node: Node, facts: Evidence) -> Evidence:
 
 def facts_digest(evidence: Evidence) -> str:
     """Digest the facts of evidence: everything but id, digest and signature, as canonical JSON."""
-    bare = msgspec.structs.replace(evidence, id="", digest="", signature="")
+    bare = msgspec.structs.asdict(msgspec.structs.replace(evidence, id="", digest="", signature=""))
+    if evidence.settings == ():  # evidence sealed before settings travelled keeps its name
+        del bare["settings"]
     return digest_of(msgspec.json.encode(bare, order="sorted"))
 
 

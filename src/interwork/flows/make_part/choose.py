@@ -13,17 +13,14 @@ from interwork.core.errors import NoPlan, PeerError, PeerUnreachable, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind, Peer
 from interwork.core.making import Job
-from interwork.core.organisation import Place
 from interwork.core.planning import Match, Need, Plan, Quote, Weights
-from interwork.core.resource import Capability
 from interwork.flows.make_part.replan import again
 from interwork.flows.node import Node
-from interwork.flows.records import read_as
+from interwork.flows.records import offers_of, read_as
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 
 log = structlog.get_logger()
-PROPERTIES = "https://w3id.org/interwork/properties"
 CATALOG_OPERAND = "https://w3id.org/interwork/catalog/"
 SOLVE_S = 6.0
 """Seconds the solver may take."""
@@ -93,23 +90,6 @@ def _nearest(operation: str, name: str, matches: list[Match]) -> str:
         return f"{name}: no resource is offered at all."
     failed = [reason.text for reason in mine[0].reasons if reason.verdict != "satisfied"]
     return f"{name}: nearest is {mine[0].resource_name} at {mine[0].provider_name}: {' '.join(failed)}"
-
-
-def offers_of(entry: CatalogEntry) -> list[CapacityOffer]:
-    """Read the capacity a catalog entry offers."""
-    facts = entry.body.get(PROPERTIES, {})
-    return [
-        CapacityOffer(
-            provider=entry.provider,
-            provider_name=entry.provider_name,
-            dataset=entry.dataset,
-            resource=one["id"],
-            resource_name=one["name"],
-            place=msgspec.convert(one.get("place", {}), type=Place),
-            capabilities=msgspec.convert(one.get("capabilities", []), type=tuple[Capability, ...]),
-        )
-        for one in facts.get("resources", [])
-    ]
 
 
 async def ask_quotes(node: Node, job: Job) -> tuple[Job, str]:

@@ -112,7 +112,7 @@ async def take_awards(node: Node) -> list[Project]:
 
 
 def _is_award(entry: CatalogEntry, institute: str) -> bool:
-    facts = entry.body.get("https://w3id.org/interwork/properties", {})
+    facts = entry.facts
     return entry.provider == institute and entry.kind is DatasetKind.RECORD and facts.get("record") == "award"
 
 

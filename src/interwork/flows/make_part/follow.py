@@ -1,6 +1,6 @@
 """The agreeing, ordering and making arrows: design offered, orders placed, readings agreed and followed to the end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import anyio
@@ -13,7 +13,7 @@ from interwork.core.errors import InterworkError, NoPlan, PeerError, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import Agreement, AgreementState, DatasetKind, Side, Transfer
 from interwork.core.ids import derived_id
-from interwork.core.making import Job, Order, OrderLine, OrderState, Run, RunState
+from interwork.core.making import Job, JobStep, Order, OrderLine, OrderState, Run, RunState
 from interwork.core.planning import Assignment, Plan, Quote
 from interwork.flows.make_part.replan import tell_withdrawn, without
 from interwork.flows.make_part.watch import watch_readings
@@ -26,6 +26,10 @@ from interwork.store import Change
 log = structlog.get_logger()
 CLOSE_S = 10.0
 """Longest wait for the watching of readings to end by itself."""
+DESCRIBED = "text/plain; charset=utf-8"
+"""What a shop gets of an item that is described in words and has no design file."""
+MADE = (JobStep.EVIDENCE, JobStep.LEARN, JobStep.DONE)
+"""Steps of a job whose parts are made."""
 LOOK_EVERY_S = 1.0
 """How often an order's state is asked for."""
 
@@ -80,16 +84,20 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
     quotes = [await node.store.get(Quote, one) for one in job.quotes]
     own = [one for one in quotes if one.provider == provider]
     quote = own[0]
-    revision = await node.store.get(Revision, job.revision)
+    revision = await node.store.get(Revision, job.revision) if job.revision else None
     process = await node.store.get(ProcessPlan, job.process_plan)
     order_id = derived_id("order", plan.id, provider)
     design = await publish_for(
         node,
         Draft(
             kind=DatasetKind.FILE,
-            subject=f"{revision.id}:{provider}",
-            title=f"Design {revision.file_name} for {quote.provider_name}",
-            properties={"digest": revision.file_digest, "media_type": revision.media_type, "order": order_id},
+            subject=f"{job.revision or job.id}:{provider}",
+            title=f"Design {job.facts['file_name']} for {quote.provider_name}",
+            properties={
+                "digest": revision.file_digest if revision else job.facts["digest"],
+                "media_type": revision.media_type if revision else DESCRIBED,
+                "order": order_id,
+            },
         ),
         did=provider,
         name=quote.provider_name,
@@ -108,7 +116,7 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
         material=job.material,
         quantity=job.quantity,
         design_dataset=design.id,
-        revision=revision.id,
+        revision=job.revision,
         lines=tuple(_line(one, plan, process, own, revision=revision, job=job) for one in mine),
         price_eur=round(sum(one.price_eur for one in mine), 2),
         state=OrderState.PLACED,
@@ -117,13 +125,13 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
 
 
 def _line(
-    one: Assignment, plan: Plan, process: ProcessPlan, own: Sequence[Quote], *, revision: Revision, job: Job
+    one: Assignment, plan: Plan, process: ProcessPlan, own: Sequence[Quote], *, revision: Revision | None, job: Job
 ) -> OrderLine:
     operation = next(step for step in process.operations if step.id == one.operation)
     ways = [way for quote in own for way in quote.modes]
     mode = next(way for way in ways if way.operation == one.operation and way.resource == one.resource)
     before = [other.id for other in plan.assignments if other.lot == one.lot and other.operation in operation.after]
-    before += job.facts.get("after", {}).get(one.id, [])  # parts of a product, made under jobs of their own
+    before += waits_of(job, [other.id for other in plan.assignments], one.id, is_first=not operation.after)
     return OrderLine(
         assignment=one.id,
         operation=one.operation,
@@ -142,8 +150,19 @@ def _line(
         price_eur=one.price_eur,
         after=tuple(before),
         tolerance_mm=job.tolerance_mm,
-        box_mm=revision.geometry.box_mm,
+        box_mm=revision.geometry.box_mm if revision else None,
+        settings=operation.settings,
     )
+
+
+def waits_of(job: Job, planned: Collection[str], assignment: str, *, is_first: bool) -> list[str]:
+    """List what an assignment waits for under jobs of other parts; planned anew, its first work waits for them all."""
+    waits: dict[str, list[str]] = job.facts.get("after", {})
+    if assignment in waits:
+        return waits[assignment]
+    if not is_first or any(one in waits for one in planned):
+        return []
+    return sorted({before for listed in waits.values() for before in listed})
 
 
 async def _place(node: Node, draft: Order) -> Order:
@@ -206,7 +225,7 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
                 return current, "planned again; the work goes on under the new plan"
             _check_going(statuses)
             await tell_withdrawn(node, job.id)
-            await _tell_arrivals(node, statuses)
+            await _tell_arrivals(node, job, statuses)
             await _show(node, job, statuses, away)
             if len(statuses) == len(job.orders) and all(
                 one.order.state is OrderState.DONE for one in statuses.values()
@@ -279,12 +298,24 @@ async def _status(node: Node, held: Order) -> OrderStatus:
     return read_as(OrderStatus, fetched.content, held.peer_name)
 
 
-async def _tell_arrivals(node: Node, statuses: dict[str, OrderStatus]) -> None:
+async def made_under(node: Node, job: Job, awaited: Collection[str]) -> set[str]:
+    """Tell what is awaited of jobs of other parts that are made, also where they were planned anew meanwhile."""
+    parts: dict[str, str] = job.facts.get("parts", {})
+    found = set()
+    for before in awaited:
+        other = await node.store.peek(Job, parts[before]) if before in parts else None
+        if other is not None and other.step in MADE:
+            found.add(before)
+    return found
+
+
+async def _tell_arrivals(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
     """Tell a provider that what it waits for has been made: at another one, or under the job of another part."""
     runs = [run for one in statuses.values() for run in one.runs]
     awaited = {before for run in runs for before in run.after} - {run.assignment for run in runs}
     elsewhere = await node.store.find(Run, assignment=sorted(awaited), limit=500) if awaited else []
     done = {run.assignment for run in (*runs, *elsewhere) if run.state is RunState.COMPLETED}
+    done |= await made_under(node, job, awaited - done)
     for order_id, status in statuses.items():
         own = {run.assignment for run in status.runs}
         for assignment in sorted({before for run in status.runs for before in run.after}):

@@ -3,7 +3,7 @@
 The characteristics and their limits are the design's, the charts and indices are the stream's; they meet here.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -73,6 +73,8 @@ class GaugeDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     unit: str
     readings: tuple[tuple[tuple[float, ...], ...], ...]
     tolerance: float | None = None
+    people: tuple[str, ...] = ()
+    pieces: tuple[str, ...] = ()
 
 
 async def record_results(
@@ -86,7 +88,8 @@ async def record_results(
     reading = await read_file(content, file_name)
     if reading.quality is None or not reading.quality.results:
         raise BadInput(f"{file_name} holds no inspection results.", remedy="Send a QIF 2 or 3 results file.")
-    wanted = {one.name: one.id for one in designed.characteristics} if designed else {}
+    stated = designed.characteristics if designed else ()
+    wanted = {name: each[0].id for name, each in quality.by_word(stated).items() if len(each) == 1}
     series = tuple(
         msgspec.structs.replace(one, characteristic=wanted.get(one.name, one.characteristic))
         for one in quality.series_of(reading.quality)
@@ -103,8 +106,15 @@ async def record_results(
         by=actor,
         at=node.clock(),
     )
-    await node.store.commit(_woven(node, held, actor))
-    return held
+    return await keep_record(node, held, actor=actor)
+
+
+async def keep_record(node: Node, held: QualityRecord, *, actor: str) -> QualityRecord:
+    """Keep a record of results and put it on the thread; the same record twice is one."""
+    known = await node.store.peek(QualityRecord, held.id)
+    if known is None:
+        await node.store.commit(_woven(node, held, actor))
+    return known or held
 
 
 def _woven(node: Node, held: QualityRecord, actor: str) -> Change:
@@ -155,7 +165,8 @@ async def as_made(node: Node, revision: Revision) -> tuple[AsMade, ...]:
     """Put what a revision requires beside what was measured on its parts, in records and after runs."""
     found = await measured_of(node, revision)
     by_id = {one.characteristic: one for one in found if one.characteristic}
-    by_name = {one.name: one for one in found}
+    named = Counter(one.name for one in revision.characteristics)
+    by_name = {one.name: one for one in found if named[one.name] == 1}  # of nine called «diameter», none is meant
     rows, used = [], set()
     for wanted in revision.characteristics:
         series = by_id.get(wanted.id) or by_name.get(wanted.name)
@@ -266,6 +277,8 @@ async def study_gauge(node: Node, draft: GaugeDraft, *, actor: str) -> tuple[Gau
         readings=draft.readings,
         by=actor,
         at=node.clock(),
+        people=draft.people,
+        pieces=draft.pieces,
     )
     found = quality.study(held)
     change = Change(actor).put(held).event(Tag.GAUGE_STUDIED, held.id, name=held.name, verdict=found.verdict)

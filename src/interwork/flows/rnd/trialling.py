@@ -16,9 +16,6 @@ from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
 from interwork.stream import process_capability
 
-FIGURES = ("energy_kwh_part", "cpk", "scrap_share", "time_s_part")
-"""Goals that a run can tell by itself."""
-
 
 class CampaignDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person wants to find."""

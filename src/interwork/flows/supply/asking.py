@@ -24,8 +24,9 @@ from interwork.core.network.supply import Approval, Item, Period, Product
 from interwork.core.organisation import Place, Setting
 from interwork.core.planning import Match, Mode, Need, NeedKind, Quote, Window
 from interwork.core.programme import TrackRecord
-from interwork.flows.make_part.choose import ask_all, capacities, offers_of
+from interwork.flows.make_part.choose import ask_all, capacities
 from interwork.flows.node import Node
+from interwork.flows.records import offers_of
 from interwork.store import Change
 
 

@@ -14,13 +14,14 @@ from interwork.allocation.parts.instance import UNITS_PER_EUR
 from interwork.allocation.parts.schedule import Placed, Schedule, weigh, write_assignments, write_legs, write_totals
 from interwork.allocation.supply.bridging import Web
 from interwork.core.design import EdgeKind, ProcessPlan, Revision
-from interwork.core.errors import BadInput, NotFound, WrongState
+from interwork.core.errors import NotFound, WrongState
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
 from interwork.core.making import Job, JobStep
-from interwork.core.network.supply import Item, SupplyPlan
+from interwork.core.network.supply import Item, Product, SupplyPlan
 from interwork.core.planning import Assignment, Plan, Weights
 from interwork.flows.node import Node
+from interwork.flows.supply.describing import description
 from interwork.flows.supply.planning import Held, held
 from interwork.flows.weave import Knot, knot, tie
 from interwork.store import Change
@@ -49,7 +50,8 @@ async def order(node: Node, plan_id: str, *, actor: str, by: str) -> tuple[Job, 
     if made.jobs:
         return tuple([await node.store.get(Job, one) for one in made.jobs])
     _refuse(made)
-    drawn = [await _drawn(node, item) for item in found.web.items]
+    product = await node.store.get(Product, made.product)
+    drawn = [await _drawn(node, product, item) for item in found.web.items]
     plans = [_plan_of(found, rank, by) for rank in range(len(found.web.items))]
     jobs: list[Job] = []
     change = Change(actor, once=f"supply:{plan_id}")
@@ -82,20 +84,24 @@ def _refuse(made: SupplyPlan) -> None:
         )
 
 
-Drawn = tuple[ProcessPlan, Revision]
+class Drawn(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shop that makes an item is sent: its design file, or where it has none its work in words."""
+
+    process: ProcessPlan
+    revision: str
+    """Empty = described in words."""
+    file_name: str
+    digest: str
 
 
-async def _drawn(node: Node, item: Item) -> Drawn:
-    """Find what a shop needs to make an item; BadInput where it has no design."""
+async def _drawn(node: Node, product: Product, item: Item) -> Drawn:
+    """Find what a shop needs to make an item; its work is written down where it has no design."""
     process = await node.store.get(ProcessPlan, item.process_plan)
-    revision = await node.store.peek(Revision, process.revision)
-    if revision is None:
-        raise BadInput(
-            f"{item.title} has no design: there is nothing to send to the shop that makes it.",
-            where="items",
-            remedy="Give the item the process plan of a design, then plan the product again.",
-        )
-    return process, revision
+    revision = await node.store.peek(Revision, process.revision) if process.revision else None
+    if revision is not None:
+        return Drawn(process=process, revision=revision.id, file_name=revision.file_name, digest=revision.file_digest)
+    digest = node.files.put(description(product, item, process).encode())
+    return Drawn(process=process, revision="", file_name=f"{item.key}.txt", digest=digest)
 
 
 def _plan_of(found: Held, rank: int, by: str) -> Plan:
@@ -147,16 +153,16 @@ def _as_quoted(one: Assignment, pace: float) -> Assignment:
 
 
 def _job(node: Node, found: Held, rank: int, plans: Sequence[Plan], *, drawn: Drawn) -> Job:
-    process, revision = drawn
+    process = drawn.process
     item, instance, now = found.web.items[rank], found.web.instances[rank], node.clock()
-    need = instance.need.id
+    need, waits = instance.need.id, _after(found.web, rank, plans)
     return Job(
         id=derived_id("job", found.plan.id, item.key),
         title=item.title,
         owner=node.settings.organisation,
         step=JobStep.AGREE,
         state="running",
-        revision=revision.id,
+        revision=drawn.revision,
         material=process.material,
         quantity=sum(sizes[rank] for sizes in found.web.sizes),
         due=instance.need.due,
@@ -168,13 +174,26 @@ def _job(node: Node, found: Held, rank: int, plans: Sequence[Plan], *, drawn: Dr
         created_at=now,
         updated_at=now,
         facts={
-            "file_name": revision.file_name,
-            "digest": revision.file_digest,
+            "file_name": drawn.file_name,
+            "digest": drawn.digest,
             "until": "",
             "supply": found.plan.id,
-            "after": _after(found.web, rank, plans),
+            "after": waits,
+            "parts": {
+                before: derived_id("job", found.plan.id, child)
+                for listed in waits.values()
+                for before, child in _parts(found.web, rank, plans, listed)
+            },
         },
     )
+
+
+def _parts(web: Web, rank: int, plans: Sequence[Plan], awaited: Sequence[str]) -> list[tuple[str, str]]:
+    """Name, for each awaited assignment, the item it makes: its job may be planned anew, under other assignments."""
+    ranks = {item.key: number for number, item in enumerate(web.items)}
+    children = [part.item for part in web.items[rank].made_of]
+    owner = {one.id: child for child in children for one in plans[ranks[child]].assignments}
+    return [(one, owner[one]) for one in awaited]
 
 
 def _after(web: Web, rank: int, plans: Sequence[Plan]) -> dict[str, list[str]]:

@@ -17,7 +17,6 @@ from interwork.core.ids import new_id
 from interwork.core.network.supply import Approval, Period, Product, SupplyPlan, SupplyStep
 from interwork.core.organisation import Organisation, OrganisationKind
 from interwork.core.planning import Need, Quote, Weights
-from interwork.flows.make_part.choose import PROPERTIES
 from interwork.flows.node import Node
 from interwork.flows.supply.asking import Asked, ask, refuse_unable, slowed
 from interwork.flows.weave import Knot, knot, tie
@@ -88,7 +87,7 @@ async def small_firms(node: Node) -> frozenset[str]:
     """Name the nodes of small manufacturers and start-ups: by the directory, else by what they say in their offers."""
     bodies = {one.did: one.kind for one in await node.store.find(Organisation, limit=10_000) if one.did}
     offers = await node.store.find(CatalogEntry, kind=DatasetKind.CAPACITY, is_gone=False, limit=1000)
-    said = {one.provider: one.body.get(PROPERTIES, {}).get("organisation_kind") for one in offers}
+    said = {one.provider: str(one.facts.get("organisation_kind")) for one in offers}
     kinds = {**said, **bodies}
     return frozenset(did for did, kind in kinds.items() if kind in SMALL)
 

@@ -8,7 +8,7 @@ from interwork.core.design import Revision
 from interwork.core.errors import BadInput
 from interwork.core.making import GaugeStudy, Nonconformance, QualityRecord
 from interwork.design.quality import Raised, Worked, study
-from interwork.flows.rnd import quality
+from interwork.flows.rnd import measuring, quality
 from interwork.web.access import Visitor, node_of
 from interwork.web.api.reading import Entry, body_of, limit_of
 
@@ -25,6 +25,11 @@ async def _record(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
     revision = request.query_params.get("revision", "")
     content = await request.body()
     return await quality.record_results(node_of(request), content, name, actor=visitor.id, revision=revision)
+
+
+async def _typed(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    typed = await body_of(request, measuring.Typed)
+    return await measuring.record_typed(node_of(request), typed, actor=visitor.id)
 
 
 async def _one_record(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
@@ -72,6 +77,7 @@ ROUTES: tuple[Entry, ...] = (
     # method, path, act of access.MAY, handler
     ("GET", "/quality", "read", _records),
     ("POST", "/quality", "operate", _record),
+    ("POST", "/quality/typed", "operate", _typed),
     ("GET", "/quality/{id}", "read", _one_record),
     ("GET", "/designs/{id}/as-made", "read", _as_made),
     ("GET", "/designs/{id}/first-article", "read", _article),

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from interwork.web.access import form_action
-from interwork.web.pages.allocation import network, reach, replanning, supplying, together
+from interwork.web.pages.allocation import network, reach, replanning, supplying, together, wanting
 
 
 def routes() -> list[Route]:
@@ -17,7 +17,10 @@ def routes() -> list[Route]:
         Route("/products/{id}/plans", form_action(supplying.plan), methods=["POST"]),
         Route("/supply-plans/{id}", supplying.show_plan),
         Route("/supply-plans/{id}", form_action(supplying.act), methods=["POST"]),
+        Route("/needs", wanting.index),
+        Route("/needs", form_action(wanting.act), methods=["POST"]),
         Route("/needs/{id}", reach.show_need),
+        Route("/plans/{id}/tell", form_action(wanting.tell), methods=["POST"]),
         Route("/plans/{id}/volume", reach.show_volume),
         Route("/jobs/{id}/replan", replanning.show),
         Route("/jobs/{id}/replan", form_action(replanning.act), methods=["POST"]),

@@ -13,7 +13,7 @@ from interwork.core.planning import Disturbance, DisturbanceKind, Mode, Plan, Pr
 from interwork.flows import insight, replan
 from interwork.flows.replan.deciding import CHANGEABLE
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.designs.showing import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of
 from interwork.web.render import render
 
 

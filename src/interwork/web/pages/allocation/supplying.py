@@ -14,7 +14,7 @@ from interwork.core.taxonomy import PROCESSES
 from interwork.flows import supply
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.designs.showing import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of
 from interwork.web.render import render
 
 LISTED_MAX = 200

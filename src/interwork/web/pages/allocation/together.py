@@ -7,7 +7,7 @@ from interwork.core.exchange import Dataset, DatasetKind
 from interwork.core.network.together import Coordination
 from interwork.flows import together
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.designs.showing import text_of
+from interwork.web.pages.fields import text_of
 from interwork.web.render import render
 
 SHOWN_MAX = 50

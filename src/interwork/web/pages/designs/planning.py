@@ -1,16 +1,23 @@
 """What forms of a design's page do with plans: draft one, change it, keep it as a template."""
 
+import re
+
 import msgspec
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from interwork.core.design import Operation, ProcessPlan, Requirement, Revision
+from interwork.core.design import Operation, ProcessPlan, Requirement, Revision, Setting
 from interwork.core.errors import BadInput
+from interwork.core.units import SYMBOLS
 from interwork.design.making.editing import Edit
 from interwork.flows import designing
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.designs.showing import number_of, text_of
+from interwork.web.pages.fields import number, number_of, text_of
+
+_SETTING = re.compile(r"(?P<name>\S.{0,79}?)\s+(?P<value>[-+]?[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>\S{0,20})")
+_CODES = {shown: code for code, shown in SYMBOLS.items() if shown}
+"""UCUM codes by how they are shown to people."""
 
 
 async def draft(request: Request) -> Response:
@@ -76,10 +83,14 @@ def _changed(form: FormData, one: Operation) -> list[Edit]:
         return []
     name, process = text_of(form, f"name-{one.id}") or one.name, text_of(form, f"process-{one.id}") or one.process
     seconds = number_of(form, f"seconds-{one.id}") if text_of(form, f"seconds-{one.id}") else one.machining_s
-    wanted = _tolerance(form, one)
-    if (name, process, seconds) == (one.name, one.process, one.machining_s) and not wanted:
+    wanted, settings = _tolerance(form, one), _settings(form, one)
+    unset = tuple(each.name for each in one.settings if each.name not in {new.name for new in settings})
+    is_set_anew = settings != one.settings
+    if (name, process, seconds) == (one.name, one.process, one.machining_s) and not wanted and not is_set_anew:
         return []
     edit = Edit(act="change", operation=one.id, name=name, process=process, requirements=wanted)
+    if is_set_anew:
+        edit = msgspec.structs.replace(edit, settings=settings, unset=unset)
     return [edit if seconds == one.machining_s else msgspec.structs.replace(edit, seconds=seconds)]
 
 
@@ -90,6 +101,25 @@ def _tolerance(form: FormData, one: Operation) -> tuple[Requirement, ...]:
     held = next((each.value for each in one.requirements if each.name == "tolerance_mm"), None)
     value = number_of(form, field)
     return () if value == held else (Requirement(name="tolerance_mm", value=value, source="typed by a person"),)
+
+
+def _settings(form: FormData, one: Operation) -> tuple[Setting, ...]:
+    """Read what the machine is to be set to, as `feed 900 mm/min; speed 8000 rpm`; not in the form = as held."""
+    field = f"settings-{one.id}"
+    if field not in form:
+        return one.settings
+    found = []
+    for text in text_of(form, field).split(";"):
+        if not text.strip():
+            continue
+        parts = _SETTING.fullmatch(text.strip())
+        if parts is None:
+            raise BadInput(
+                f"{text.strip()[:60]!r} is no setting.", where=one.name, remedy="Write: feed 900 mm/min; speed 8000 rpm"
+            )
+        unit = _CODES.get(parts["unit"], parts["unit"])
+        found.append(Setting(name=parts["name"], value=number(parts["value"], parts["name"]), unit=unit))
+    return tuple({one.name: one for one in found}.values())
 
 
 def _moves(form: FormData, kept: list[str], plan: ProcessPlan) -> list[Edit]:

@@ -1,6 +1,5 @@
 """Designs: hand in a file and what is wanted, look at the part, read what was measured and how it will be made."""
 
-import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from interwork.flows.node import Node
 from interwork.flows.rnd import quality
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.designs.made import Panel, panel
+from interwork.web.pages.fields import number_of, text_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -154,25 +154,6 @@ def read_order(form: FormData) -> MakeRequest:
         until=text_of(form, "until"),
         key=key if _KEY.fullmatch(key) else "",
     )
-
-
-def text_of(form: FormData, name: str) -> str:
-    """Read a field of a form; empty where it is not there."""
-    value = form.get(name, "")
-    return value.strip() if isinstance(value, str) else ""
-
-
-def number_of(form: FormData, name: str) -> float:
-    """Read a number of a form; BadInput names the field."""
-    try:
-        number = float(text_of(form, name))
-    except ValueError as fault:
-        raise BadInput(
-            f"{name} is {text_of(form, name)[:40]!r}, which is no number.", remedy="Write it as 25 or 0.1."
-        ) from fault
-    if not math.isfinite(number):
-        raise BadInput(f"{name} is not finite.", remedy="Write it as 25 or 0.1.")
-    return number
 
 
 async def revision_view(node: Node, identifier: str, fit_of: str = "") -> RevisionView:

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from interwork.web.access import form_action
-from interwork.web.pages.rnd import models, quality, trials
+from interwork.web.pages.rnd import measuring, models, quality, trials
 
 
 def routes() -> list[Route]:
@@ -21,7 +21,10 @@ def routes() -> list[Route]:
         Route("/trials/{id}", form_action(trials.act), methods=["POST"]),
         Route("/quality", quality.index),
         Route("/quality", form_action(quality.take_in), methods=["POST"]),
+        Route("/quality/typed", form_action(measuring.take_typed), methods=["POST"]),
         Route("/quality/{id}", quality.show),
+        Route("/gauges", form_action(measuring.study_gauge), methods=["POST"]),
+        Route("/gauges/{id}", measuring.show_gauge),
         Route("/nonconformances", form_action(quality.report), methods=["POST"]),
         Route("/nonconformances/{id}", quality.show_nonconformance),
         Route("/nonconformances/{id}", form_action(quality.work), methods=["POST"]),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -12,6 +12,7 @@ from interwork.design.models import Axis, Quantity
 from interwork.flows.rnd import modelling, simulating, tables
 from interwork.flows.rnd.simulating import Asked, Step
 from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.fields import number_of, text_of
 from interwork.web.pages.plant.drawing import Dot, Line, level, line, nice_range
 from interwork.web.render import render
 
@@ -63,8 +64,8 @@ async def publish(request: Request) -> Response:
         name=text_of(form, "name") or file.filename.rpartition(".")[0],
         vouching=modelling.vouch(node, content),
         units=dict(_pair(one) for one in text_of(form, "units").replace(",", " ").split()),
-        step_s=number_of(form, "step_s"),
-        stop_s=number_of(form, "stop_s"),
+        step_s=number_of(form, "step_s", 0.0),
+        stop_s=number_of(form, "stop_s", 0.0),
     )
     model = await modelling.admit(node, content, file.filename, said, actor=visitor.id)
     return RedirectResponse(f"/models/{model.id}", status_code=303)
@@ -73,21 +74,6 @@ async def publish(request: Request) -> Response:
 def _pair(text: str) -> tuple[str, str]:
     name, _, unit = text.partition("=")
     return name, unit
-
-
-def text_of(form: FormData, name: str) -> str:
-    """Read a text of a form."""
-    value = form.get(name, "")
-    return value.strip()[:4000] if isinstance(value, str) else ""
-
-
-def number_of(form: FormData, name: str, default: float = 0.0) -> float:
-    """Read a number of a form; BadInput names the field."""
-    text = text_of(form, name).replace(",", ".")
-    try:
-        return float(text) if text else default
-    except ValueError as fault:
-        raise BadInput(f"{text[:40]!r} is no number.", where=name, remedy="Write it as 25 or 0.1.") from fault
 
 
 async def show(request: Request) -> Response:
@@ -112,9 +98,9 @@ async def run(request: Request) -> Response:
     }
     axes: tuple[Axis, ...] = ()
     if varied:
-        low, high, count = (number_of(form, name) for name in ("low", "high", "count"))
+        low, high, count = (number_of(form, name, 0.0) for name in ("low", "high", "count"))
         axes = (Axis(name=varied, low=low, high=high, count=int(min(max(count, 0), 10_000))),)
-    start, step, stop = (number_of(form, name) for name in ("start_s", "step_s", "stop_s"))
+    start, step, stop = (number_of(form, name, 0.0) for name in ("start_s", "step_s", "stop_s"))
     asked = Step(model=model.id, inputs=given, start_s=start, step_s=step, stop_s=stop)
     runs = await simulating.simulate(node, Asked(steps=(asked,), axes=axes), actor=visitor.id)
     return RedirectResponse(f"/model-runs/{runs[-1].id}", status_code=303)

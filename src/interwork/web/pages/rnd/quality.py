@@ -9,11 +9,11 @@ from interwork.core.errors import BadInput
 from interwork.core.making import GaugeStudy, Nonconformance, NonconformanceState, QualityRecord
 from interwork.design.quality import NEXT, Raised, Worked, study
 from interwork.design.quality.nonconformance import DISPOSITIONS
-from interwork.flows.rnd import quality
+from interwork.flows.rnd import measuring, quality
 from interwork.flows.rnd.quality import Judged
 from interwork.web.access import MAY, node_of, require
+from interwork.web.pages.fields import text_of
 from interwork.web.pages.plant.drawing import Dot, Line, level, line, nice_range
-from interwork.web.pages.rnd.models import text_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -31,6 +31,8 @@ async def index(request: Request) -> Response:
         gauges=[(one, study(one)) for one in gauges],
         found=await store.find(Nonconformance, limit=LISTED_MAX, newest=True),
         revisions=await store.find(Revision, limit=LISTED_MAX, newest=True),
+        result=measuring.RESULT,
+        reading=measuring.READING,
     )
 
 
