@@ -1,7 +1,6 @@
 """The only wiring: reads the settings, opens the parts of one node, starts its tasks, hands things over."""
 
 import hashlib
-import os
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +10,13 @@ from importlib import resources
 from pathlib import Path
 
 import anyio
-import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from interwork.core.errors import BadInput, DiskFull, InterworkError, NotFound
+from interwork.core.errors import DiskFull, InterworkError, NotFound
 from interwork.core.event import Tag
 from interwork.core.organisation import Account, Membership, MembershipState, Organisation, Setting
-from interwork.core.settings import Scale, Settings
+from interwork.core.settings import Settings
 from interwork.federation import DataRequest, DataResponse, Federation, Identity, PeerClient
 from interwork.flows import crawl, designing, ingest, make_part, operate, republish, write_back
 from interwork.flows.fulfil import perform
@@ -26,13 +24,12 @@ from interwork.flows.fulfil.provide import answer
 from interwork.flows.node import Node as Parts
 from interwork.flows.publish import publish_membership
 from interwork.store import Change, Files, Store
-from interwork.store.secrets import PREFIX, Secrets
+from interwork.store.settings import read_settings
 from interwork.stream import Historian, Live
-from interwork.stream.scale import Log, Place, Scaled
+from interwork.stream.scale import Scaled
+from interwork.stream.scale.opening import lake_of
 
 log = structlog.get_logger()
-SETTINGS_FILE = "node.toml"
-TOKEN_FILE = "cli-token"  # noqa: S105 - the name of a file
 AGAIN_S, STEADY_S = (1.0, 30.0), 60.0
 """First and longest wait before work that failed begins anew; work that held so long waits the first time again."""
 CLOSE_S = 10.0
@@ -114,33 +111,6 @@ def _leaves(group: BaseExceptionGroup[InterworkError]) -> list[InterworkError]:
     return [fault for part in parts for fault in part]
 
 
-def read_settings(folder: Path, name: str = SETTINGS_FILE) -> Settings:
-    """Read `node.toml` and `INTERWORK_…` variables; an unknown key is an error that names it."""
-    path = folder / name
-    try:
-        text = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as fault:
-        raise NotFound(
-            f"{folder} holds no node.", remedy="Make one with `interwork init --data FOLDER --name NAME`."
-        ) from fault
-    except OSError as fault:
-        raise BadInput(
-            f"It cannot be read: {fault.strerror}.", where=str(path), remedy="Mend its permissions."
-        ) from fault
-    try:
-        settings = msgspec.toml.decode(text, type=Settings)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{fault}.", where=str(path), remedy="Mend the key, or take it out.") from fault
-    changes: dict[str, str | int] = {}
-    if port := os.environ.get("INTERWORK_PORT"):
-        if not port.isdecimal():
-            raise BadInput(f"INTERWORK_PORT={port!r} is not a port.", remedy="Give a number from 1 to 65535.")
-        changes["port"] = int(port)
-    if database := os.environ.get("INTERWORK_DATABASE"):
-        changes["database"] = database
-    return msgspec.structs.replace(settings, **changes)
-
-
 async def open_node(folder: Path) -> Node:
     """Open one node's parts; nothing runs yet."""
     settings = read_settings(folder)
@@ -197,21 +167,6 @@ async def _historian(folder: Path, settings: Settings) -> Historian:
     place, source = lake_of(folder, settings.scale)
     held = int(settings.limits.spool_mb * 2**20)
     return await Scaled.reach(folder / "readings", place, None if settings.is_reader else source, held_bytes=held)
-
-
-def lake_of(folder: Path, scale: Scale) -> tuple[Place, Log]:
-    """Take the addresses of the shared lake and log from the settings, with this node's secrets."""
-    secrets_held = Secrets(folder / "keys")
-
-    def reveal(reference: str) -> str:
-        if not reference.startswith(PREFIX):
-            raise BadInput(
-                "A password of [scale] stands in node.toml in plain text.",
-                remedy='Keep it with `interwork secret set NAME`, then say "secret:NAME".',
-            )
-        return secrets_held.get(reference.removeprefix(PREFIX))
-
-    return Place.of(scale, reveal), Log(scale, reveal(scale.log_password) if scale.log_password else "")
 
 
 async def _issuers(settings: Settings, identity: Identity, store: Store) -> set[str]:

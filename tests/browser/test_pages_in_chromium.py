@@ -24,6 +24,12 @@ PAGES = (
     "/jobs",
     f"/jobs/{records.MOVING}",
     f"/jobs/{records.FAILED}",
+    "/gaps",
+    "/investment",
+    "/together",
+    "/models",
+    "/trials",
+    "/machines/trust",
     "/agreements",
     f"/agreements/{records.READINGS}",
     "/thread",
@@ -36,6 +42,8 @@ PAGES = (
     "/about",
     "/sign-in",
 )
+BROKEN = ("/nothing-here", "/designs/rev-none", "/agreements?limit=x")
+"""What is not there, and what cannot be asked: told on a page of its own."""
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
 BRIGHTEST = """() => {
   const canvas = document.querySelector("canvas");
@@ -55,7 +63,7 @@ SIZES = {"wide": {"width": 1440, "height": 900}, "narrow": {"width": 390, "heigh
 def test_no_page_breaks_an_accessibility_rule(visit, scheme, locale):
     found = {}
     with visit(color_scheme=scheme, locale=locale, viewport=SIZES["wide"], reduced_motion="reduce") as page:
-        for path in PAGES:
+        for path in (*PAGES, *BROKEN):
             page.goto(path)
             page.wait_for_timeout(700)  # charts, map and graph draw themselves
             for violation in Axe().run(page, options=RULES).response["violations"]:
@@ -184,3 +192,18 @@ def test_a_moving_job_is_looked_at_again_by_itself(visit):
             pass
         page.wait_for_timeout(300)
         assert page.locator("#moving .steps li").count() == 12
+
+
+@pytest.mark.parametrize("path", [f"/plans/{records.PLAN}", f"/thread/{records.NEED}/{records.EVIDENCE}"])
+def test_a_page_is_printed_dark_on_white_in_either_theme(visit, path):
+    with visit(color_scheme="dark") as page:
+        page.goto(path)
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        page.emulate_media(media="print", color_scheme="dark")
+        page.wait_for_timeout(300)
+        bright = page.evaluate("""() => [...document.querySelectorAll("main *")].filter((one) => {
+            const [red, green, blue] = getComputedStyle(one).color.match(/[0-9.]+/g).map(Number);
+            return one.innerText && one.checkVisibility() && red + green + blue > 400;
+        }).map((one) => one.outerHTML.slice(0, 100))""")
+        assert bright == []
+        assert page.locator(".nav").is_hidden()

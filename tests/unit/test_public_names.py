@@ -38,7 +38,7 @@ PUBLIC = {
     "interwork.cli.plant": "add",
     "interwork.cli.rnd": "add",
     "interwork.connectors": (
-        "BAD BAD_DECODING BAD_OUT_OF_RANGE BAD_TIMEOUT BAD_TYPE BAD_UNKNOWN Command Connector FLUSH_READINGS "
+        "ALIVE_S BAD BAD_DECODING BAD_OUT_OF_RANGE BAD_TIMEOUT BAD_TYPE BAD_UNKNOWN Command Connector FLUSH_READINGS "
         "FLUSH_S Found GROUP Identifying Point Resuming Slowing Telling Writer open_connector schemes"
     ),
     "interwork.connectors.files": "FILES_MAX FilesConnector SAMPLE_ROWS",
@@ -68,7 +68,7 @@ PUBLIC = {
         "Axis Described Outcome Quantity Steps canonical convergence describe result_digest run spread take_in"
     ),
     "interwork.design.quality": (
-        "FirstArticle Gauge NEXT Raised Worked advance first_article limits_of open_nonconformance outside "
+        "FirstArticle Gauge NEXT Raised Worked advance by_word first_article limits_of open_nonconformance outside "
         "series_of study"
     ),
     "interwork.design.solid": (

@@ -8,6 +8,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -22,8 +23,7 @@ HOMES = {
     "writing": ("write", "point"),
     "trust": ("trust",),
     "blueprint": ("blueprint",),
-    "edge": ("edge",),
-    "keeping": ("readings", "backup", "restore", "sink", "scale"),
+    "keeping": ("edge", "readings", "backup", "restore", "identity", "sink", "scale"),
     "designs": ("design",),
     "making": ("need", "plan", "make", "cancel", "orders"),
     "planning": (
@@ -39,12 +39,39 @@ HOMES = {
 _EPILOG = """\
 The shortest way in:  interwork demo        a sample network on this machine makes a part, from design to evidence
 Your own node:        interwork init --data mynode --name "My shop" && interwork serve --data mynode
+
+From design to evidence, step by step; `interwork make FILE` goes the whole way, a plan first if you ask for one:
+  design, process-plan    design FILE; design add FILE, design plan ID, design edit PLAN
+  need, search, match     need FILE              who in the network could make it, with reasons; gaps
+  quote, plan             plan FILE              the best plan over the quotes given, and its bound; pareto, replan
+  agree, order            make --job ID          orders under agreements; orders, agreement list, cancel
+  make                    run                    runs at your own machines; machines, kpi, alarms meanwhile
+  evidence                thread                 what came of what; quality, readings export, doctor --verify
+  learn                   report                 outcomes, gaps, invest, design learnt
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose verbs, at every depth, say in their own help what the list of verbs says of them."""
+
+    def add_subparsers(self, **more: Any) -> Any:  # noqa: ANN401 - argparse's own type is private
+        """Hand out what verbs are added to."""
+        return _Verbs(super().add_subparsers(**more))
+
+
+class _Verbs:
+    def __init__(self, verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
+        self._verbs = verbs
+
+    def add_parser(self, name: str, *, help: str = "", **more: Any) -> Any:  # noqa: A002, ANN401 - argparse's own words
+        """Add a verb; what it is for is its description where it has none."""
+        more.setdefault("description", help and f"{help[0].upper()}{help[1:]}.")
+        return self._verbs.add_parser(name, help=help, **more)
 
 
 def parser(verb: str = "") -> argparse.ArgumentParser:
     """Build the parser of every verb, or of what stands in one module with `verb`."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="interwork",
         description="An open industrial internet: one node per organisation, one network, one portal.",
         epilog=_EPILOG,
@@ -65,7 +92,7 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     return top
 
 
-def _add_simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_simulate(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     simulated = verbs.add_parser(
         "simulate",
         help="start a SIMULATED machine, broker or operator (for trying things out)",

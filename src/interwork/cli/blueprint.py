@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from interwork.cli.calls import Remote, add_data, show
+from interwork.cli.machines import map_of
 from interwork.cli.remote import plain, read_toml
 from interwork.core.errors import BadInput, DiskFull
 
@@ -22,7 +23,11 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     blueprint.add_argument("act", nargs="?", default="show", choices=("show", "check"))
     blueprint.add_argument("endpoint", nargs="?", default="", help="where the device answers")
     blueprint.add_argument("--hours", type=float, default=24.0, help="span of the figures (%(default)s)")
-    blueprint.add_argument("--map", type=Path, help="check: a profile (TOML) with the connector's options")
+    blueprint.add_argument(
+        "--map",
+        type=Path,
+        help="check: CSV or TOML as for `connect --map`, or a profile (TOML) with the connector's options",
+    )
     blueprint.add_argument("--watch", type=float, default=5.0, help="check: seconds it is read (%(default)s)")
     blueprint.add_argument("--to", type=Path, help="check: where the certificate is written (JSON)")
     blueprint.add_argument("--verify", type=Path, help="check that a certificate's report and signature hold")
@@ -47,7 +52,7 @@ def handle_blueprint(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace, remote: Remote) -> int:
     if not arguments.endpoint:
         raise BadInput("Which device?", remedy="Write `interwork blueprint check opc.tcp://host:4840`.")
-    options = plain(read_toml(arguments.map)).get("options", {})
+    options = _options(arguments.map, arguments.endpoint)
     body = {"endpoint": arguments.endpoint, "options": options, "watch_s": arguments.watch}
     made = remote.post("/api/blueprint/check", body)
     if arguments.to:
@@ -61,6 +66,14 @@ def _check(arguments: argparse.Namespace, remote: Remote) -> int:
         _print_report(made["report"])
         print(f"Certificate: {arguments.to or 'give --to FILE to keep it'}")
     return 0 if made["report"]["is_conformant"] else 1
+
+
+def _options(path: Path | None, endpoint: str) -> dict[str, Any]:
+    """Read what a device is asked with: the options of a profile, or the table of its registers or tags."""
+    if path is None:
+        return {}
+    profile = {} if path.suffix.lower() == ".csv" else plain(read_toml(path))
+    return profile["options"] if "options" in profile else map_of(path, endpoint)
 
 
 def _verify(arguments: argparse.Namespace, remote: Remote) -> int:

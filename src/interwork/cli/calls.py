@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from interwork.app import SETTINGS_FILE, TOKEN_FILE, read_settings
 from interwork.core.errors import InterworkError, NotFound, PeerError, PeerUnreachable
+from interwork.store.settings import SETTINGS_FILE, TOKEN_FILE, read_settings
 
 NODES_NAMED = 12
 CALL_S = 120.0

@@ -13,7 +13,6 @@ from typing import Any
 import anyio
 from rich.console import Console
 
-from interwork.app import SETTINGS_FILE
 from interwork.cli import local, making
 from interwork.cli.calls import NodeSaid, Remote, show
 from interwork.cli.processes import Network, end_leftovers, pick_ports
@@ -21,7 +20,9 @@ from interwork.cli.remote import plain
 from interwork.core.clock import parse_moment, rfc3339
 from interwork.core.errors import BadInput, MachineUnreachable, PeerUnreachable
 from interwork.core.organisation import Role
-from interwork.simulate.faces.modbus import REGISTERS
+from interwork.simulate.faces.modbus import registers_of
+from interwork.simulate.profiles import make_profile
+from interwork.store.settings import SETTINGS_FILE
 
 SPEED = 600.0
 LOOK_S = 1.0
@@ -152,7 +153,7 @@ class Sample:
         else:
             body |= {"endpoint": "", "time_scale": self.speed, "is_simulated": True}
         if machine["protocol"] == "modbus":
-            body["options"] = {"registers": plain([dict(row) for row in REGISTERS])}
+            body["options"] = {"registers": plain(list(registers_of(make_profile(machine["type"]))))}
         patiently(self.nodes[machine["node"]], "/api/connect", body)
 
     def start_people(self) -> None:

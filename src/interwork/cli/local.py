@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 import socket
-import sys
 import tarfile
 import tomllib
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interwork.app import SETTINGS_FILE, TOKEN_FILE, open_node, owner_link, read_settings
+from interwork.app import open_node, owner_link
 from interwork.cli.calls import add_data, show
+from interwork.cli.logs import log_to_stderr
 from interwork.core.errors import BadInput, Conflict, DiskFull, PortInUse, ours
 from interwork.core.ids import new_id
 from interwork.core.organisation import OrganisationKind, Role
@@ -27,6 +26,7 @@ from interwork.core.settings import Settings
 from interwork.design import walls
 from interwork.design.child import missing_walls
 from interwork.store import Store
+from interwork.store.settings import SETTINGS_FILE, TOKEN_FILE, read_settings
 from interwork.web import create_app
 from interwork.web.access import issue_token
 
@@ -190,12 +190,7 @@ def make_token(arguments: argparse.Namespace) -> int:
 
 def serve_node(arguments: argparse.Namespace) -> int:
     """Run a node until it is told to stop."""
-    level = logging.INFO if arguments.verbose else logging.WARNING
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    log_to_stderr(logging.INFO if arguments.verbose else logging.WARNING)
     settings = read_settings(arguments.data)
     listening = _listen(settings.host, settings.port)
     with listening:

@@ -52,7 +52,9 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         verb.add_argument("--due", default="+14d", help="2026-12-24, 2026-12-24T16:00Z or +10d (%(default)s)")
         verb.add_argument("--tolerance", type=float, default=0.1, help="general tolerance in mm (%(default)s)")
         verb.add_argument("--thickness", type=float, help="of the sheet in mm, for a flat drawing (DXF)")
-        verb.add_argument("--template", default="", help="a template of a process plan (`interwork design templates`)")
+        verb.add_argument(
+            "--template", default="", help="a template of a process plan (`interwork design template list`)"
+        )
         verb.add_argument("--project", default="", help="the project that pays for it")
         verb.add_argument("--job", default="", help="carry on a job that was planned, or that failed")
         verb.add_argument("--detach", action="store_true", help="do not wait for the end")

@@ -8,6 +8,27 @@ from typing import Any
 from interwork.cli.calls import Remote, add_data, show
 from interwork.core.errors import BadInput
 
+_FUND = """\
+call.toml    title = "Machining"
+             agency = "Ministry of Economy"
+             budget_eur = 100000
+             min_cost_share = 1.0                # what the recipient adds to each euro
+             closes = 2030-06-30T00:00:00Z
+
+award.toml   call = "…"                          # the id `interwork fund call` printed
+             recipient_did = "did:web:…"         # a member of the institute
+             title = "Brackets"
+             amount_eur = 80000
+             cost_share_eur = 80000
+             starts = 2030-09-01T00:00:00Z
+             ends = 2032-08-31T00:00:00Z
+             technology = "Design-to-order machining"
+             technology_summary = "A drawing is planned, made and proven."
+             trl = 4
+             mrl = 4
+             milestones = [{ name = "First parts", due = 2031-01-31T00:00:00Z, amount_eur = 40000 }]
+"""
+
 
 def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Add the verbs of this file."""
@@ -18,6 +39,10 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     join.set_defaults(run=join_institute)
     publish = verbs.add_parser("publish", help="offer quotes and orders on your machines in the network's catalog")
     add_data(publish)
+    publish.add_argument("--list", action="store_true", help="list what this node offers, with its id")
+    publish.add_argument(
+        "--withdraw", metavar="ID", default="", help="take an offer out of the catalog; agreements made on it stay"
+    )
     publish.set_defaults(run=publish_capacity)
     _add_agreement(verbs)
     thread = verbs.add_parser("thread", help="the digital thread: what came of what, from need to evidence")
@@ -40,7 +65,13 @@ def _add_shop(verbs: Any) -> None:  # noqa: ANN401
     run.add_argument("act", choices=("list", "start", "finish"))
     run.add_argument("id", nargs="?", default="", help="the run")
     run.set_defaults(run=handle_run)
-    fund = verbs.add_parser("fund", help="the capital chain: open a call, make an award, take awards made to you")
+    fund = verbs.add_parser(
+        "fund",
+        help="the capital chain: open a call, make an award, take awards made to you",
+        description="An institute opens a call and makes an award under it; the member it is made to takes it.",
+        epilog=_FUND,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_data(fund)
     fund.add_argument("act", choices=("call", "award", "take"))
     fund.add_argument("--file", type=Path, help="TOML file describing the call or the award")
@@ -80,12 +111,28 @@ def join_institute(arguments: argparse.Namespace) -> int:
 
 
 def publish_capacity(arguments: argparse.Namespace) -> int:
-    """Publish."""
-    made = Remote(arguments.data).post("/api/publish")
+    """Offer, list or withdraw."""
+    remote = Remote(arguments.data)
+    if arguments.list:
+        return _list_offers(remote.get("/api/offers"), as_json=arguments.json)
+    if arguments.withdraw:
+        gone = remote.post(f"/api/offers/{arguments.withdraw}/withdraw")
+        show(gone) if arguments.json else print(f"Withdrawn: {gone['title']}")
+        return 0
+    made = remote.post("/api/publish")
     if arguments.json:
         show(made)
     else:
         print(f"Offered: {made['title']} ({', '.join(made['properties']['processes'])}) as {made['id']}")
+    return 0
+
+
+def _list_offers(found: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        show(found)
+        return 0
+    for one in found["offers"]:
+        print(f"{one['id']}  {one['kind']:<12} {one['title']}")
     return 0
 
 
@@ -169,6 +216,8 @@ def handle_run(arguments: argparse.Namespace) -> int:
             show(found)
         for one in [] if arguments.json else found:
             print(f"{one['id']}  {one['state']:<10} {one['quantity']:>5} × {one['program']} on {one['resource_name']}")
+            for each in one["settings"]:
+                print(f"{'':<15}set {each['name']} {each['value']:g} {each['unit']}".rstrip())
         return 0
     made = remote.post(f"/api/runs/{_need_id(arguments, 'run')}/{arguments.act}")
     if arguments.json:

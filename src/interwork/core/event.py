@@ -17,6 +17,7 @@ class Tag(StrEnum):
 
     NODE_CREATED = "node:identity:created"
     NODE_STARTED = "node:process:started"
+    KEY_ROTATED = "node:key:rotated"
     ACCOUNT_CREATED = "node:account:created"
     ACCOUNT_SIGNED_IN = "node:account:signed-in"
     TOKEN_ISSUED = "node:token:issued"
@@ -48,6 +49,7 @@ class Tag(StrEnum):
     READINGS_LOST = "stream:readings:lost"
     READINGS_BROUGHT_IN = "stream:readings:brought-in"
     READINGS_RETAINED = "stream:readings:retained"
+    READINGS_SPACE = "stream:readings:space"
     SPOOL_FILLED = "stream:spool:filled"
     SPOOL_EMPTIED = "stream:spool:emptied"
     ENERGY_UNACCOUNTED = "stream:energy:unaccounted"

@@ -57,6 +57,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
+PROPERTIES = "https://w3id.org/interwork/properties"
+"""Key of a dataset's own facts in a catalog."""
+
+
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset of another node as it was crawled: stable id, freshness, tombstone."""
 
@@ -79,6 +83,12 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
     is_gone: bool = False
     source: str = ""
     """The DID of the node whose catalog told of it: the provider itself, or one that crawled it."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the provider says of it beyond its title; nothing where that is no object."""
+        told = self.body.get(PROPERTIES)
+        return told if isinstance(told, dict) else {}
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

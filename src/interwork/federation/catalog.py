@@ -6,9 +6,10 @@ what it crawled under the original provider, whom the reader then negotiates wit
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,10 +18,10 @@ import structlog
 
 from interwork.core.clock import rfc3339
 from interwork.core.errors import BadInput, NotFound
-from interwork.core.exchange import CatalogEntry, Dataset, Peer, Policy
+from interwork.core.exchange import PROPERTIES, CatalogEntry, Dataset, Peer, Policy
 from interwork.core.ids import derived_id
 from interwork.core.taxonomy import subsumes
-from interwork.federation import policy, wire
+from interwork.federation import policy, terms, wire
 from interwork.federation.delivery import Parts
 from interwork.federation.identity import Caller, claims_at
 from interwork.store import table_of
@@ -91,7 +92,7 @@ class Shelf:
             finally:
                 self._is_watching = False
 
-    async def page(self, caller: Caller, query: Sequence[Any], after: int) -> Page:
+    async def page(self, caller: Caller, query: Sequence[Any], after: int = 0) -> Page:
         """Compose one page of what a caller may see, beginning after so many datasets."""
         tests = [_test_of(one) for one in query]
         await self._load()
@@ -101,7 +102,7 @@ class Shelf:
             access: not access or _admits(self._policies.get(access), claims, at)
             for access in {item.access for item in self._items}
         }
-        seen = [item for item in self._items if allowed[item.access] and all(test.holds(item) for test in tests)]
+        seen = [item for item in self._items if allowed[item.access] and all(holds(item) for holds in tests)]
         content = msgspec.json.encode(self._message(seen[after : after + PAGE]))
         digests = hashlib.sha256("".join(item.digest for item in seen).encode()).hexdigest()
         links = {}
@@ -162,7 +163,7 @@ class Shelf:
             "dct:modified": rfc3339(dataset.changed_at),
             KIND: dataset.kind.value,
             ACCESS: "restricted" if dataset.access else "public",
-            wire.PROPERTIES: dataset.properties,
+            PROPERTIES: dataset.properties,
             "hasPolicy": [{"@id": offered.offer_id, "@type": "Offer", **offered.terms}],
             "distribution": [{"@type": "Distribution", "format": wire.PULL, "accessService": self._service()["@id"]}],
         }
@@ -213,10 +214,10 @@ def offer_of(dataset: Dataset, held: Policy) -> Offered:
 
 def _item(body: Mapping[str, Any], provider: str, name: str, endpoint: str, access: str) -> _Item:
     raw = msgspec.json.encode(body)
-    facts = body.get(wire.PROPERTIES)
-    facts = facts if isinstance(facts, dict) else {}
-    processes = [one for one in facts.get("processes", ()) if isinstance(one, str)]
-    processes += [one["process"] for one in facts.get("capabilities", ()) if isinstance(one, dict) and "process" in one]
+    facts = body.get(PROPERTIES)
+    facts = facts if isinstance(facts, dict) else {}  # a crawled one is what somebody wrote
+    able = [one.get("process") for one in terms.many(facts.get("capabilities")) if isinstance(one, dict)]
+    processes = {one for one in (*terms.many(facts.get("processes")), *able) if isinstance(one, str)}
     words = [body.get("dct:title"), body.get("dct:description"), name, msgspec.json.encode(facts).decode()]
     return _Item(
         provider=provider,
@@ -236,38 +237,27 @@ def _crawled_item(entry: CatalogEntry) -> _Item:
     return _item(entry.body, entry.provider, entry.provider_name, entry.endpoint, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Test:
-    """One condition of a catalog request."""
-
-    name: str
-    wanted: tuple[str, ...]
-
-    def holds(self, item: _Item) -> bool:
-        """Tell whether a dataset meets it."""
-        if self.name == "kind":
-            return item.kind in self.wanted
-        if self.name == "provider":
-            return item.provider in self.wanted
-        if self.name == "process":
-            return any(subsumes(offered, wanted) for offered in item.processes for wanted in self.wanted)
-        return any(wanted.casefold() in item.text for wanted in self.wanted)
+_FILTERS: Mapping[str, Callable[[_Item, str], bool]] = MappingProxyType(
+    {
+        "kind": lambda item, wanted: item.kind == wanted,
+        "process": lambda item, wanted: any(subsumes(offered, wanted) for offered in item.processes),
+        "text": lambda item, wanted: wanted.casefold() in item.text,
+        "provider": lambda item, wanted: item.provider == wanted,
+    }
+)
+"""What a catalog request may ask for: whether a dataset is one of those wanted."""
 
 
-def _test_of(condition: object) -> _Test:
+def _test_of(condition: object) -> Callable[[_Item], bool]:
     """Read one condition; BadInput for whatever this catalog cannot filter by."""
-    known = ", ".join(OPERANDS + name for name in ("kind", "process", "text", "provider"))
-    fault = BadInput(
-        f"The filter {str(condition)[:200]} is not supported.", remedy=f"Use eq or isAnyOf with texts on {known}."
-    )
-    if not isinstance(condition, dict):
-        raise fault
-    name = str(condition.get("leftOperand")).removeprefix(OPERANDS)
-    right = condition.get("rightOperand")
+    asked = condition if isinstance(condition, dict) else {}
+    left, right = str(asked.get("leftOperand")), asked.get("rightOperand")
+    holds = _FILTERS.get(left.removeprefix(OPERANDS)) if left.startswith(OPERANDS) else None
     given = right if isinstance(right, list) else [right]
     wanted = [one for one in given if isinstance(one, str)]
-    if OPERANDS + name != condition.get("leftOperand") or name not in ("kind", "process", "text", "provider"):
-        raise fault
-    if condition.get("operator") not in ("eq", "isAnyOf") or len(wanted) != len(given):
-        raise fault
-    return _Test(name=name, wanted=tuple(wanted))
+    if holds is None or asked.get("operator") not in ("eq", "isAnyOf") or len(wanted) != len(given):
+        known = ", ".join(OPERANDS + name for name in _FILTERS)
+        raise BadInput(
+            f"The filter {str(condition)[:200]} is not supported.", remedy=f"Use eq or isAnyOf with texts on {known}."
+        )
+    return lambda item: any(holds(item, one) for one in wanted)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from interwork.core.errors import BadInput, Conflict, PeerError, Refused
+from interwork.core.errors import BadInput, PeerError, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind, Peer
 from interwork.core.ids import derived_id
@@ -23,7 +23,7 @@ from interwork.core.organisation import Setting
 from interwork.federation import wire
 from interwork.federation.catalog import KIND, MOST
 from interwork.federation.client import Answer
-from interwork.federation.delivery import Parts
+from interwork.federation.delivery import Parts, anew
 from interwork.store import Change
 
 log = structlog.get_logger()
@@ -48,8 +48,8 @@ class Reader:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def browse(self, peer: Peer, query: Sequence[dict[str, Any]]) -> list[CatalogEntry]:
-        """Read every page of a peer's catalog, nested catalogs and all."""
+    async def browse(self, peer: Peer, *, query: Sequence[dict[str, Any]] = ()) -> list[CatalogEntry]:
+        """Read every page of a peer's catalog, nested catalogs and all; nothing is kept."""
         entries, _ = await self._read(peer, query, "")
         return list(entries.values())
 
@@ -164,14 +164,13 @@ class Reader:
 
     async def _note(self, peer: Peer, at: datetime | None, fault: str) -> None:
         """Write when a peer was crawled and what went wrong."""
-        for _ in range(3):
+
+        async def note() -> None:
             held = await self._parts.store.peek(Peer, peer.id)
             noted = replace(held or peer, crawled_at=at or (held or peer).crawled_at, fault=fault)
-            try:
-                await self._parts.store.commit(Change().put(noted, expect=held))
-            except Conflict:
-                continue
-            return
+            await self._parts.store.commit(Change().put(noted, expect=held))
+
+        await anew(note)
 
 
 class _Mark(msgspec.Struct, frozen=True):

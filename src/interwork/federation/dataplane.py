@@ -24,6 +24,8 @@ from interwork.store import Change
 
 EVENT_EVERY_S = 30.0
 FETCH_S = 60.0
+FETCH_BYTES = 256 * 2**20
+"""What one answer may have unless the caller says otherwise."""
 ITEMS = "Interwork-Items"
 """Header that tells how many items an answer holds."""
 _LISTED = 12
@@ -87,8 +89,7 @@ class DataPlane:
         if not bearer:
             raise NotSignedIn("No bearer token was given.", remedy="Send the token of the transfer.")
         held = await self._parts.store.peek(Transfer, transfer_id)
-        given = hashlib.sha256(bearer.encode()).hexdigest()
-        if held is None or held.side is not Side.PROVIDER or not hmac.compare_digest(held.token, given):
+        if held is None or held.side is not Side.PROVIDER or not self._is_token(held, bearer):
             raise Refused(
                 "The token is not the one of this transfer.",
                 rule="data cross only with the token of their own transfer",
@@ -111,6 +112,12 @@ class DataPlane:
         await self._count(held, response.content, response.items, response.what or dataset.title)
         return msgspec.structs.replace(response, headers={**response.headers, ITEMS: str(response.items)})
 
+    def _is_token(self, held: Transfer, bearer: str) -> bool:
+        """Tell whether it is the token the transfer began with, or the one a start sent after a key change carries."""
+        given = hashlib.sha256(bearer.encode()).hexdigest()
+        now = self._parts.identity.data_token(held.id)
+        return hmac.compare_digest(held.token, given) or hmac.compare_digest(now.encode(), bearer.encode())
+
     async def _admitted(self, held: Transfer) -> tuple[Agreement, Dataset]:
         store = self._parts.store
         held = await store.get(Transfer, held.id)
@@ -129,11 +136,11 @@ class DataPlane:
         self,
         transfer: Transfer,
         *,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: bytes | None,
-        what: str,
-        limit_bytes: int,
+        path: str = "",
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        what: str = "",
+        limit_bytes: int = FETCH_BYTES,
     ) -> Fetched:
         """Call the provider under a transfer: read, or send a body; Refused with its rule where it says no."""
         held = await self._parts.store.get(Transfer, transfer.id)

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -52,6 +52,9 @@ PER_PEER = 8
 WAITING_MAX = 10_000
 LOCK_S = 10.0
 UNSETTLED_S = 0.5
+R = TypeVar("R")
+REPEATS = 5
+"""How often a step is taken anew when its record changed meanwhile."""
 _TRY_AGAIN = frozenset({401, 408, 425, 429})
 
 
@@ -83,6 +86,16 @@ class Parts:
         return Outgoing(
             id=new_id("message"), process=process, peer=peer, url=url, body=body, created_at=at, next_at=due
         )
+
+
+async def anew(attempt: Callable[[], Awaitable[R]]) -> R:
+    """Take a step, and take it anew from what is stored now when its record changed meanwhile."""
+    for _ in range(REPEATS - 1):
+        try:
+            return await attempt()
+        except Conflict:
+            continue
+    return await attempt()
 
 
 class Locks:

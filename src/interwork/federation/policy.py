@@ -63,7 +63,7 @@ class Operand:
     remedy: str
     """What would satisfy it; {right} stands for the values asked for."""
     kind: str = "text"
-    """text, number or moment."""
+    """text or moment."""
 
     @property
     def operators(self) -> frozenset[str]:
@@ -151,10 +151,9 @@ def evaluate(
     *,
     now: datetime,
     action: str = "use",
-    operands: Mapping[str, Operand] = OPERANDS,
 ) -> Decision:
     """Decide whether a policy lets somebody with these claims do something now."""
-    walk = _Walk(now=now, operands=operands)
+    walk = _Walk(now=now)
     forbidden = _either(walk.rules(odrl, "prohibition", action, claims))
     against = len(walk.findings)
     allowed = _either(walk.rules(odrl, "permission", action, claims))
@@ -208,7 +207,6 @@ class _Walk:
     """One evaluation under way."""
 
     now: datetime
-    operands: Mapping[str, Operand]
     findings: list[Finding] = field(default_factory=list)
 
     def rules(self, odrl: Mapping[str, Any], name: str, action: str, claims: Claims) -> list[Verdict]:
@@ -247,7 +245,7 @@ class _Walk:
         left, operator = term(constraint.get("leftOperand")), term(constraint.get("operator"))
         right = values(constraint.get("rightOperand"))
         shown = ", ".join(right) or "nothing"
-        operand = self.operands.get(left)
+        operand = OPERANDS.get(left)
         clause = f"{operand.words if operand else left} {_WORDS.get(operator, operator)} {shown}"
         if operand is None or operator not in operand.operators:
             return self._note(path, clause, Verdict.UNKNOWN, "this node cannot evaluate it", "Ask for other terms.")
@@ -292,35 +290,26 @@ def _texts(operator: str, held: Sequence[str], right: Sequence[str]) -> Verdict:
     return Verdict.YES if held_true else Verdict.NO
 
 
-def _numbers(operator: str, held: Sequence[str], right: Sequence[str]) -> Verdict:
-    try:
-        (asked,) = [float(one) for one in right]
-        return _all(operator, [float(one) for one in held], asked)
-    except ValueError:
-        return Verdict.UNKNOWN
-
-
-def _moments(operator: str, held: Sequence[datetime], right: Sequence[str]) -> Verdict:
-    try:
-        (text,) = right
-        return _all(operator, held, moment(text, is_end=operator in ("lteq", "gt")))
-    except ValueError:
-        return Verdict.UNKNOWN
-
-
-_COMPARE: Mapping[str, Callable[[str, Sequence[Any], Sequence[str]], Verdict]] = MappingProxyType(
-    {"text": _texts, "number": _numbers, "moment": _moments}
-)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     {"eq": eq, "neq": ne, "lt": lt, "lteq": le, "gt": gt, "gteq": ge}
 )
 
 
-def _all(operator: str, held: Sequence[Any], asked: object) -> Verdict:
+def _moments(operator: str, held: Sequence[datetime], right: Sequence[str]) -> Verdict:
+    try:
+        (text,) = right
+        asked = moment(text, is_end=operator in ("lteq", "gt"))
+    except ValueError:
+        return Verdict.UNKNOWN
     return Verdict.YES if all(_ORDER[operator](one, asked) for one in held) else Verdict.NO
 
 
-def check_policy(odrl: Mapping[str, Any], operands: Mapping[str, Operand] = OPERANDS) -> list[str]:
+_COMPARE: Mapping[str, Callable[[str, Sequence[Any], Sequence[str]], Verdict]] = MappingProxyType(
+    {"text": _texts, "moment": _moments}
+)
+
+
+def check_policy(odrl: Mapping[str, Any]) -> list[str]:
     """List everything that keeps a policy from being evaluated, each fault with its path; empty = it can be offered."""
     faults = []
     if not many(odrl.get("permission")):
@@ -334,11 +323,11 @@ def check_policy(odrl: Mapping[str, Any], operands: Mapping[str, Operand] = OPER
             elif action_of(rule) not in ACTIONS:
                 faults.append(f"{name}[{index}].action: {rule.get('action')!r} is no action of ODRL")
     for path, one, depth in constraints(odrl):
-        faults.extend(f"{path}{fault}" for fault in _faults(one, depth, operands))
+        faults.extend(f"{path}{fault}" for fault in _faults(one, depth))
     return faults
 
 
-def _faults(one: object, depth: int, operands: Mapping[str, Operand]) -> Iterator[str]:
+def _faults(one: object, depth: int) -> Iterator[str]:
     if not isinstance(one, Mapping) or depth > DEEPEST:
         yield ": is nested too deep" if depth > DEEPEST else ": is an object"
         return
@@ -347,14 +336,11 @@ def _faults(one: object, depth: int, operands: Mapping[str, Operand]) -> Iterato
         if len(logical) > 1 or not isinstance(one[logical[0]], list) or not one[logical[0]]:
             yield f".{logical[0]}: is one list of constraints"
         return
-    operand, operator, right = (
-        operands.get(term(one.get("leftOperand"))),
-        term(one.get("operator")),
-        one.get("rightOperand"),
-    )
+    operand, right = OPERANDS.get(term(one.get("leftOperand"))), one.get("rightOperand")
     if operand is None:
-        yield f".leftOperand: {one.get('leftOperand')!r} is unknown; known are {', '.join(sorted(operands))}"
+        yield f".leftOperand: {one.get('leftOperand')!r} is unknown; known are {', '.join(sorted(OPERANDS))}"
         return
+    operator = term(one.get("operator"))
     if operator not in operand.operators:
         known = ", ".join(sorted(operand.operators))
         yield f".operator: {operator!r} does not go with {operand.words}; use {known}"

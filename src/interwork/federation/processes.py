@@ -8,12 +8,13 @@ the very message accepted last, which is answered as before. Our own next step i
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from interwork.core.errors import BadInput, Conflict, NotFound, Refused, WrongState
+from interwork.core.errors import BadInput, NotFound, Refused, WrongState
 from interwork.core.event import Tag
 from interwork.core.exchange import (
     Agreement,
@@ -32,19 +33,19 @@ from interwork.core.ids import new_id
 from interwork.federation import negotiation, policy, terms, transfer, wire
 from interwork.federation.catalog import KIND, Offered, Shelf
 from interwork.federation.client import Answer
-from interwork.federation.delivery import Locks, Parts
+from interwork.federation.delivery import Locks, Parts, anew
 from interwork.federation.identity import Caller, claims_at
 from interwork.store import Change
 
 P = TypeVar("P", bound=Negotiation | Transfer)
-R = TypeVar("R")
-Step = negotiation.Step | transfer.Step
+Step = wire.Step
+KINDS: Mapping[str, type[Negotiation | Transfer]] = MappingProxyType(
+    {"negotiations": Negotiation, "transfers": Transfer}
+)
 TITLE = wire.OURS + "title"
 OTHER = {Side.CONSUMER: Side.PROVIDER, Side.PROVIDER: Side.CONSUMER}
 LONGEST_PID = 500
 _REASONED = frozenset({negotiation.Step.TERMINATE, transfer.Step.TERMINATE, transfer.Step.SUSPEND})
-REPEATS = 5
-"""How often a step is taken anew when its record changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +77,6 @@ def must_be_in_force(agreement: Agreement) -> None:
         )
 
 
-async def anew(attempt: Callable[[], Awaitable[R]]) -> R:
-    """Take a step, and take it anew from what is stored now when its record changed meanwhile."""
-    for _ in range(REPEATS - 1):
-        try:
-            return await attempt()
-        except Conflict:
-            continue
-    return await attempt()
-
-
 class Processes:
     """The negotiations and transfers of a node, and the agreements they made."""
 
@@ -101,6 +92,11 @@ class Processes:
             (Side.CONSUMER, negotiation.Step.AGREE): self._weigh_agreement,
             (Side.CONSUMER, negotiation.Step.FINALIZE): self._conclude,
             (Side.CONSUMER, transfer.Step.START): self._started,
+        }
+        self._beginnings: Mapping[Step, Callable[[Caller, wire.Message], Awaitable[Any]]] = {
+            negotiation.Step.REQUEST: self._requested,
+            negotiation.Step.OFFER: self._offered,
+            transfer.Step.REQUEST: self._transfer_requested,
         }
 
     # What the table says, written down.
@@ -164,47 +160,33 @@ class Processes:
 
     # What comes from peers.
 
-    async def negotiation_message(self, caller: Caller, pid: str, path: str, message: wire.Message) -> Reply:
-        """Take a message about a negotiation; without a pid it begins one."""
-        step = wire.negotiation_step(path, message)
+    async def receive(self, caller: Caller, family: str, pid: str, path: str, message: wire.Message) -> Reply:
+        """Take a message of the negotiation or transfer protocol; without a pid it begins a process."""
+        step = wire.step_of(family, path, message)
         if pid:
-            return await anew(lambda: self._message(caller, Negotiation, pid, step, message))
-        begin = {negotiation.Step.REQUEST: self._requested, negotiation.Step.OFFER: self._offered}.get(step)
-        if begin is None:
-            raise NotFound(f"There is no negotiations/{path}.")
+            return await anew(lambda: self._message(caller, KINDS[family], pid, step, message))
+        if step not in self._beginnings:
+            raise NotFound(f"There is no {family}/{path}.")
         if "callbackAddress" not in message:
             raise BadInput("A message that begins a negotiation has a callbackAddress.")
-        own = "consumerPid" if step is negotiation.Step.REQUEST else "providerPid"
-        return await self._begin(caller, Negotiation, message, own, begin)
+        return await self._begin(caller, KINDS[family], step, message)
 
-    async def transfer_message(self, caller: Caller, pid: str, path: str, message: wire.Message) -> Reply:
-        """Take a message about a transfer; without a pid it begins one."""
-        step = wire.transfer_step(path, message)
-        if pid:
-            return await anew(lambda: self._message(caller, Transfer, pid, step, message))
-        if step is not transfer.Step.REQUEST:
-            raise NotFound(f"There is no transfers/{path}.")
-        return await self._begin(caller, Transfer, message, "consumerPid", self._transfer_requested)
+    async def status(self, caller: Caller, family: str, pid: str) -> Reply:
+        """Tell one of its two parties where a process stands."""
+        return Reply(status=200, body=wire.process(await self._held(caller, KINDS[family], pid)))
 
-    async def _begin(
-        self,
-        caller: Caller,
-        kind: type[P],
-        message: wire.Message,
-        pid_name: str,
-        begin: Callable[[Caller, wire.Message], Awaitable[P]],
-    ) -> Reply:
+    async def _begin(self, caller: Caller, kind: type[P], step: Step, message: wire.Message) -> Reply:
         """Begin a process once; the same peer asking again under the same pid finds the first."""
         if caller.did == self._parts.identity.did:
             raise BadInput("A node makes no agreement with itself.")
-        pid = message[pid_name]
-        side = Side.PROVIDER if pid_name == "consumerPid" else Side.CONSUMER
+        side = Side.CONSUMER if step is negotiation.Step.OFFER else Side.PROVIDER
+        pid = message["providerPid" if side is Side.CONSUMER else "consumerPid"]
         async with self.locks(f"{caller.did} {pid}"):
             known = await self._parts.store.find(kind, side=side, peer=caller.did, peer_pid=pid, limit=1)
             if known:
                 return await self._again(known[0], message)
             await self._parts.client.check(message["callbackAddress"])
-            held = await begin(caller, message)
+            held = await self._beginnings[step](caller, message)
         first = NegotiationState.OFFERED if side is Side.CONSUMER else NegotiationState.REQUESTED
         return Reply(status=201, body=wire.process(held, first), process=held.id)
 
@@ -218,7 +200,7 @@ class Processes:
 
     async def _message(self, caller: Caller, kind: type[P], pid: str, step: Step, message: wire.Message) -> Reply:
         async with self.locks(pid):
-            held = await self.held(caller, kind, pid)
+            held = await self._held(caller, kind, pid)
             _must_name(held, message)
             digest = hashlib.sha256(msgspec.json.encode(message, order="sorted")).hexdigest()
             change = Change(caller.did)
@@ -241,7 +223,7 @@ class Processes:
             await self._parts.store.commit(change.put(moved, expect=held))
         return Reply(status=200, body=wire.process(moved, reached), process=held.id)
 
-    async def held(self, caller: Caller, kind: type[P], pid: str) -> P:
+    async def _held(self, caller: Caller, kind: type[P], pid: str) -> P:
         """Find a process for one of its two parties; nobody else learns that it exists."""
         held = await self._parts.store.peek(kind, pid)
         if held is None or held.peer != caller.did:

@@ -4,7 +4,7 @@ A consumer's verbs are idempotent by key: what was begun under a key before a cr
 begun twice. Waiting is for the store to tell of a change, not for a clock.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -17,7 +17,6 @@ from interwork.core.event import Tag
 from interwork.core.exchange import (
     Agreement,
     AgreementState,
-    CatalogEntry,
     Dataset,
     Negotiation,
     NegotiationState,
@@ -30,19 +29,17 @@ from interwork.core.exchange import (
 )
 from interwork.core.ids import new_id
 from interwork.federation import negotiation, policy, wire
-from interwork.federation.catalog import KIND, Page, Shelf
+from interwork.federation.catalog import KIND, Shelf
 from interwork.federation.client import PeerClient
-from interwork.federation.crawling import Crawled, Reader
-from interwork.federation.dataplane import DataPlane, DataResponse, DataSource, Fetched
-from interwork.federation.delivery import Locks, Outbox, Parts
+from interwork.federation.crawling import Reader
+from interwork.federation.dataplane import DataPlane, DataSource
+from interwork.federation.delivery import Locks, Outbox, Parts, anew
 from interwork.federation.identity import NAME, Caller, Identity, Verifier, did_of, document_url
-from interwork.federation.processes import TITLE, Processes, Reply, anew, is_final, must_be_in_force
+from interwork.federation.processes import TITLE, Processes, Reply, is_final, must_be_in_force
 from interwork.federation.transfer import Step
 from interwork.store import Change, Store
 
 P = TypeVar("P", Negotiation, Transfer)
-FETCH_BYTES = 256 * 2**20
-"""What one answer of a data plane may have unless the caller says otherwise."""
 _WELL_KNOWN = "/.well-known/dspace-version"
 
 
@@ -69,12 +66,18 @@ class Federation:
         parts = Parts(store=store, identity=identity, client=client, clock=clock, name=name, claims=claims)
         self._parts = parts
         self._store = store
-        self._verifier = Verifier(identity, client, trusted_issuers, clock=clock)
-        self._shelf = Shelf(parts)
-        self._reader = Reader(parts)
-        self._processes = Processes(parts, self._shelf)
-        self._data = DataPlane(parts, self._processes, source)
-        self._outbox = Outbox(parts, self._processes, margin_s=margin_s, attempts=attempts)
+        self._verifier = verifier = Verifier(identity, client, trusted_issuers, clock=clock)
+        self._shelf = shelf = Shelf(parts)
+        self._processes = processes = Processes(parts, shelf)
+        self._data = data = DataPlane(parts, processes, source)
+        self._outbox = Outbox(parts, processes, margin_s=margin_s, attempts=attempts)
+        reader = Reader(parts)
+        # What needs nothing but one of its parts is that part's own verb.
+        self.authenticate, self.verify = verifier.caller, verifier.signature
+        self.catalog, self.dataset = shelf.page, shelf.dataset
+        self.receive, self.status = processes.receive, processes.status
+        self.serve, self.fetch = data.serve, data.fetch
+        self.browse, self.crawl = reader.browse, reader.crawl
         self._keys = Locks()
 
     @property
@@ -100,29 +103,6 @@ class Federation:
         service = {"serviceId": f"{self.did}#dsp", "identifierType": "did:web", "auth": auth}
         return {"protocolVersions": [{"version": wire.VERSION, "path": wire.PATH, "binding": "HTTPS", **service}]}
 
-    async def authenticate(self, header: str) -> Caller:
-        """Verify who calls; NotSignedIn where that cannot be told."""
-        return await self._verifier.caller(header)
-
-    async def catalog(self, caller: Caller, query: Sequence[Any], after: int = 0) -> Page:
-        """Compose a page of the catalog as a caller may see it."""
-        return await self._shelf.page(caller, query, after)
-
-    async def dataset(self, caller: Caller, identifier: str) -> bytes:
-        """Compose the description of one dataset."""
-        return await self._shelf.dataset(caller, identifier)
-
-    async def receive(self, caller: Caller, family: str, pid: str, path: str, message: wire.Message) -> Reply:
-        """Take a message of the negotiation or transfer protocol; without a pid it begins a process."""
-        take = self._processes.negotiation_message if family == "negotiations" else self._processes.transfer_message
-        return await take(caller, pid, path, message)
-
-    async def status(self, caller: Caller, family: str, pid: str) -> Reply:
-        """Tell one of its two parties where a process stands."""
-        if family == "negotiations":
-            return Reply(status=200, body=wire.process(await self._processes.held(caller, Negotiation, pid)))
-        return Reply(status=200, body=wire.process(await self._processes.held(caller, Transfer, pid)))
-
     async def agreement_ended(self, caller: Caller, identifier: str, message: wire.Message) -> Reply:
         """Take word from the other party that an agreement has ended."""
         wire.check(message, "AgreementTermination")
@@ -136,12 +116,6 @@ class Federation:
     def sent(self, reply: Reply) -> None:
         """Let go what follows from a message, now that its answer is on the wire."""
         self._outbox.release(reply.process)
-
-    async def serve(
-        self, transfer_id: str, bearer: str, *, method: str, path: str, query: Mapping[str, str], body: bytes = b""
-    ) -> DataResponse:
-        """Answer a call to the data plane."""
-        return await self._data.serve(transfer_id, bearer, method=method, path=path, query=query, body=body)
 
     # What this node asks of others.
 
@@ -180,14 +154,6 @@ class Federation:
         if peer != held:
             await self._store.commit(Change().put(peer, expect=held))
         return peer
-
-    async def browse(self, peer: Peer, *, query: Sequence[dict[str, Any]] = ()) -> list[CatalogEntry]:
-        """Read a peer's catalog, all pages; nothing is kept."""
-        return await self._reader.browse(peer, query)
-
-    async def crawl(self, peer: Peer) -> Crawled:
-        """Keep what a peer's catalog tells, and what changed in it since."""
-        return await self._reader.crawl(peer)
 
     async def negotiate(self, peer_did: str, dataset_id: str, *, key: str, timeout_s: float = 30) -> Agreement:
         """Come to an agreement on a dataset; the same key finds the same one as long as it holds."""
@@ -233,13 +199,10 @@ class Federation:
         )
         fields = {"consumerPid": held.id, "offer": wire.bare_offer(held.offer), "callbackAddress": self._parts.base}
         message = wire.compose(negotiation.Step.REQUEST, **fields)
-        change = Change().put(held).send(self._first_letter(held, "negotiations", message))
+        url = wire.url_of(held, negotiation.Step.REQUEST)
+        change = Change().put(held).send(self._parts.letter(held.id, held.peer, url, message, is_reaction=False))
         await self._store.commit(change.event(Tag.NEGOTIATION_MOVED, held.id, was="", now=held.state, by=self.did))
         return held
-
-    def _first_letter(self, held: Negotiation | Transfer, family: str, message: wire.Message) -> Outgoing:
-        url = f"{held.callback}/{family}/request"
-        return self._parts.letter(held.id, held.peer, url, message, is_reaction=False)
 
     async def transfer(
         self,
@@ -285,7 +248,8 @@ class Federation:
         fields = {"consumerPid": held.id, "agreementId": agreement.id, "format": form}
         message = wire.compose(Step.REQUEST, **fields, callbackAddress=self._parts.base)
         change = Change().put(agreement, expect=agreement)  # it may be ended this very moment
-        change.put(held).send(self._first_letter(held, "transfers", message))
+        url = wire.url_of(held, Step.REQUEST)
+        change.put(held).send(self._parts.letter(held.id, held.peer, url, message, is_reaction=False))
         detail = {"was": "", "now": held.state, "by": self.did, "agreement": agreement.id}
         await self._store.commit(change.event(Tag.TRANSFER_MOVED, held.id, **detail))
         return held
@@ -308,19 +272,6 @@ class Federation:
             remedy="Ask again: it goes on where it stands.",
         )
 
-    async def fetch(
-        self,
-        transfer: Transfer,
-        *,
-        path: str = "",
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        what: str = "",
-        limit_bytes: int = FETCH_BYTES,
-    ) -> Fetched:
-        """Call the provider under a transfer: read, or send a body; a receipt is kept."""
-        return await self._data.fetch(transfer, path=path, query=query, body=body, what=what, limit_bytes=limit_bytes)
-
     async def move(self, transfer_id: str, step: Step, *, reason: str = "") -> Transfer:
         """Suspend, resume, complete or terminate a transfer, and tell the peer."""
         return await anew(lambda: self._processes.move(transfer_id, step, reason))
@@ -329,10 +280,6 @@ class Federation:
         """End an agreement here at once with all its transfers, and tell the peer."""
         end = self._processes.end_agreement
         return await anew(lambda: end(agreement_id, [reason], by=self.did, actor=actor, tell=True))
-
-    async def verify(self, did: str, digest: str, signature: str) -> None:
-        """Check somebody's signature over a digest; PeerError where it does not hold."""
-        await self._verifier.signature(did, digest, signature)
 
     # What this node offers.
 
@@ -351,11 +298,12 @@ class Federation:
         await self._store.commit(change.event(Tag.OFFER_PUBLISHED, dataset.id, **detail))
         return dataset
 
-    async def withdraw(self, dataset_id: str) -> None:
+    async def withdraw(self, dataset_id: str, *, actor: str) -> Dataset:
         """Take a dataset out of the catalog; agreements made on it stay in force."""
         held = await self._store.get(Dataset, dataset_id)
         if held.is_withdrawn:
-            return
+            return held
         gone = replace(held, is_withdrawn=True, changed_at=self._parts.clock())
-        change = Change().put(gone, expect=held).event(Tag.OFFER_WITHDRAWN, held.id, title=held.title)
+        change = Change(actor).put(gone, expect=held).event(Tag.OFFER_WITHDRAWN, held.id, title=held.title)
         await self._store.commit(change)
+        return gone

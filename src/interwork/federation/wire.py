@@ -32,7 +32,6 @@ CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
 VERSION = "2025-1"
 PATH = "/dsp/2025-1"
 OURS = "https://w3id.org/interwork/"
-PROPERTIES = OURS + "properties"
 AGREEMENT_TERMINATION = OURS + "AgreementTermination"
 PULL = "HttpData-PULL"
 DEEPEST = 64
@@ -90,7 +89,12 @@ def parse(content: bytes, kind: str, *, where: str = "") -> Message:
     return check(decode(content, where=where), kind, where=where)
 
 
-PATHS: Mapping[negotiation.Step | transfer.Step, str] = MappingProxyType(
+Step = negotiation.Step | transfer.Step
+FAMILIES: Mapping[str, type[negotiation.Step] | type[transfer.Step]] = MappingProxyType(
+    {"negotiations": negotiation.Step, "transfers": transfer.Step}
+)
+"""The two protocols under the names their paths begin with."""
+PATHS: Mapping[Step, str] = MappingProxyType(
     {
         negotiation.Step.REQUEST: "request",
         negotiation.Step.OFFER: "offers",
@@ -109,22 +113,13 @@ PATHS: Mapping[negotiation.Step | transfer.Step, str] = MappingProxyType(
 """Where each message is sent, below the process it is about."""
 
 
-def negotiation_step(path: str, message: Message) -> negotiation.Step:
-    """Check a message that came to a path of the negotiation and tell its step."""
-    steps = [step for step in negotiation.Step if PATHS[step] == path]
+def step_of(family: str, path: str, message: Message) -> Step:
+    """Check a message that came to a path of a protocol and tell its step."""
+    steps = [step for step in FAMILIES[family] if PATHS[step] == path]
     if not steps:
-        raise NotFound(f"There is no negotiations/…/{path}.")
+        raise NotFound(f"There is no {family}/…/{path}.")
     check(message, steps[0].partition(" ")[0])
     return next(one for one in steps if len(steps) == 1 or one.endswith(message["eventType"]))
-
-
-def transfer_step(path: str, message: Message) -> transfer.Step:
-    """Check a message that came to a path of the transfer process and tell its step."""
-    steps = [step for step in transfer.Step if PATHS[step] == path]
-    if not steps:
-        raise NotFound(f"There is no transfers/…/{path}.")
-    check(message, steps[0])
-    return steps[0]
 
 
 def compose(kind: str, **fields: object) -> Message:
@@ -144,7 +139,7 @@ def process(held: Negotiation | Transfer, state: str = "") -> Message:
     return compose(kind, **pids(held), state=state or held.state.value)
 
 
-def step_message(step: negotiation.Step | transfer.Step, held: Negotiation | Transfer, **fields: object) -> Message:
+def step_message(step: Step, held: Negotiation | Transfer, **fields: object) -> Message:
     """Write a message about a process that both sides know."""
     kind, _, event = step.partition(" ")
     return compose(kind, **pids(held), eventType=event, **fields)
@@ -185,10 +180,11 @@ def odrl_agreement(
     }
 
 
-def url_of(held: Negotiation | Transfer, step: negotiation.Step | transfer.Step) -> str:
-    """Tell where the peer takes a message about a process."""
+def url_of(held: Negotiation | Transfer, step: Step) -> str:
+    """Tell where the peer takes a message about a process; without its pid, the one that begins it."""
     family = "negotiations" if isinstance(held, Negotiation) else "transfers"
-    return f"{held.callback}/{family}/{quote(held.peer_pid, safe=':')}/{PATHS[step]}"
+    pid = [quote(held.peer_pid, safe=":")] if held.peer_pid else []
+    return "/".join([held.callback, family, *pid, PATHS[step]])
 
 
 def bare_offer(offer: Mapping[str, Any]) -> Message:

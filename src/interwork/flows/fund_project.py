@@ -13,7 +13,6 @@ from interwork.core.ids import derived_id
 from interwork.core.making import Evidence
 from interwork.core.organisation import Membership, MembershipState
 from interwork.core.programme import Award, Call, CostShare, Milestone, Project, Technology
-from interwork.flows.make_part.choose import PROPERTIES
 from interwork.flows.make_part.learn import verify
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, institute_of, publish, publish_for
@@ -167,7 +166,7 @@ async def read_evidence(node: Node) -> int:
     """Fetch evidence that members offer for our projects, each under an agreement; return how many were new."""
     taken = 0
     for entry in await node.store.find(CatalogEntry, kind=DatasetKind.RECORD, is_gone=False, limit=10_000):
-        facts = entry.body.get(PROPERTIES, {})
+        facts = entry.facts
         if facts.get("record") != "evidence":
             continue
         project = await node.store.peek(Project, str(facts.get("project", "")))

@@ -55,8 +55,6 @@ class Link:
     is_wire_counted: bool = False
     """True where its bytes are the kernel's count, False where they are the protocol's figure."""
     wire_total: int = 0
-    told_us: int = 0
-    judged_us: int = 0
     noted: Taken | None = None
     """Today's count as it was last kept."""
     place: str = ""

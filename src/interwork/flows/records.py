@@ -3,18 +3,22 @@
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
+from interwork.allocation import CapacityOffer
 from interwork.core.design import Operation, ProcessPlan
 from interwork.core.errors import PeerError
+from interwork.core.exchange import CatalogEntry
 from interwork.core.making import Evidence, Order, Run
 from interwork.core.organisation import Place
 from interwork.core.planning import Explanation, Need, NeedKind
 from interwork.core.programme import Award, Call, CostShare, Project, Technology
-from interwork.core.resource import Resource, Signal
+from interwork.core.resource import Capability, Resource, Signal
 from interwork.federation import DataRequest, DataResponse
 from interwork.flows.node import Node
 from interwork.flows.trace import part
 
+log = structlog.get_logger()
 T = TypeVar("T")
 SHARED_MAX = 2_000
 """Things of the thread that one answer tells of."""
@@ -26,6 +30,37 @@ def read_as(kind: type[T], content: bytes, who: str) -> T:
         return msgspec.json.decode(content, type=kind)
     except msgspec.MsgspecError as fault:
         raise PeerError(f"{who} answered with what is no {kind.__name__}: {fault}.") from fault
+
+
+class _Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine of a capacity offer, as its provider tells of it in the catalog."""
+
+    id: str
+    name: str
+    place: Place = Place()
+    capabilities: tuple[Capability, ...] = ()
+
+
+def offers_of(entry: CatalogEntry) -> list[CapacityOffer]:
+    """Read the machines a catalog entry offers; what a provider wrote otherwise than agreed is told and left out."""
+    found, told = [], entry.facts.get("resources", [])
+    for one in told if isinstance(told, list) else [told]:
+        try:
+            machine = msgspec.convert(one, type=_Machine)
+        except msgspec.ValidationError as fault:
+            log.warning("capacity.unread", provider=entry.provider, dataset=entry.dataset, fault=str(fault))
+            continue
+        offer = CapacityOffer(
+            provider=entry.provider,
+            provider_name=entry.provider_name,
+            dataset=entry.dataset,
+            resource=machine.id,
+            resource_name=machine.name,
+            place=machine.place,
+            capabilities=machine.capabilities,
+        )
+        found.append(offer)
+    return found
 
 
 class OrderStatus(msgspec.Struct, frozen=True, kw_only=True):

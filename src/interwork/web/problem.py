@@ -1,16 +1,22 @@
 """What a visitor is told when something went wrong: RFC 9457 for programs, the same facts as a page for people."""
 
+from html import escape
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from interwork.core.errors import InterworkError, NoPlan, NotSignedIn, Refused
 from interwork.web.render import render
 
+_BARE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>{status}: {what}</title></head>
+<body><main><h1>{what}</h1><p>{remedy}</p><p><a href="/">Home</a></p></main></body></html>
+"""
 MACHINE_FACES = ("/api", "/dsp", "/data", "/aas", "/i3x", "/.well-known", "/live", "/static")
 log = structlog.get_logger()
 
@@ -40,9 +46,10 @@ def facts_of(fault: InterworkError, path: str) -> dict[str, object]:
 
 
 def problem_response(path: str, accept: str, fault: InterworkError) -> Response:
-    """Answer without a page: JSON for programs, one line of text for a browser."""
+    """Answer without the frame of our pages, which may be what failed: JSON for programs, a bare page for people."""
     if wants_page(path, accept):
-        return PlainTextResponse(str(fault), status_code=fault.status)
+        page = _BARE.format(status=fault.status, what=escape(fault.message), remedy=escape(fault.remedy))
+        return HTMLResponse(page, status_code=fault.status)
     body = msgspec.json.encode(facts_of(fault, path))
     headers = {"WWW-Authenticate": "Bearer"} if fault.status == 401 else {}
     return Response(body, status_code=fault.status, media_type="application/problem+json", headers=headers)

@@ -27,6 +27,60 @@ SAID = (
     mark("Welch's t interval on independent units"),
 )  # fmt: skip
 """What the node itself says in fixed words; what people typed, and what a machine answered, is shown as it is."""
+SHAPES = (
+    mark("This needs somebody who is signed in."),
+    mark("only Home, Network and Report are open to everybody"),
+    mark("Sign in, or give an API token."),
+    mark("%(name)s is %(role)s here."),
+    mark("this is for %(role)s"),
+    mark("Ask the node's owner for another role."),
+    mark("The form was not sent from this node's own page, or the page was open too long."),
+    mark("every form carries the token of its page"),
+    mark("Open the page again and send the form once more."),
+    mark("The name or the password is wrong."),
+    mark("Check both; capitals matter in the password."),
+    mark("There were too many attempts to sign in."),
+    mark("Wait a minute, then try again."),
+    mark("There is no such page at this node."),
+    mark("Start from Home."),
+    mark("%(name)s said nothing for %(seconds)s s."),
+    mark("It is connected anew; check the device where that brings nothing."),
+    mark("Nothing came for %(seconds)s s."),
+    mark("Check the device."),
+    mark("Check that the MQTT broker runs, that address and port are right, and that it lets us in."),
+    mark("Check that the machine is on, that address and port are right, and that no other client holds its link."),
+    mark("Check that the server runs, that the endpoint is the one it names, and that it has a session left."),
+    mark("Check that the agent runs, that address and port are right, and open its /probe page in a browser."),
+    mark("Check address, rack and slot, that PUT/GET is allowed on the controller and its blocks are not optimised."),
+    mark(
+        "Check that the machine's edge node is on and connected to this broker under this group and node id; one that "
+        "waits for its primary host is let speak by the option host_id."
+    ),
+    mark("%(signal)s is not permitted to be written."),
+    mark("a signal is read-only unless a point is permitted"),
+    mark("Let the owner permit it, with its range and its interlocks."),
+    mark("%(signal)s may not be written by you."),
+    mark("Ask somebody who may, or let the owner change the point."),
+    mark("the value lies in the point's range"),
+    mark("What %(signal)s says is not known, and it is an interlock."),
+    mark("an interlock is known to hold"),
+    mark("the interlock holds"),
+    mark("Bring %(signal)s to %(value)s first."),
+    mark("Bring %(signal)s into its range first."),
+    mark("%(name)s is not connected; a command is never kept for later."),
+    mark("a command is sent at once or not at all"),
+    mark("Ask again when the machine is connected."),
+    mark("Who asked for a command cannot confirm it."),
+    mark("a second person confirms"),
+    mark("Let a colleague who may write this point confirm it."),
+    mark("data cross only while the agreement is in force"),
+    mark("Negotiate a new agreement."),
+    mark("data cross only while their transfer is STARTED"),
+    mark("Wait until it is resumed."),
+    mark("Ask for a new transfer."),
+    mark("Try again later."),
+)
+"""Sentences with facts in them, as crafts make them; what an operator meets daily. The others are shown in English."""
 TERMS = {
     "GQ": mark("good parts"), "PQ": mark("parts"), "energy": mark("energy"), "idle energy": mark("idle energy"),
     "water": mark("water"), "product": mark("product"), "input": mark("input"), "repair": mark("repair"),
@@ -47,6 +101,9 @@ RULES = {
     "nelson-8": mark("Nelson 8: 8 in a row beyond 1σ on both sides"),
 }
 _RANGE = re.compile(r"(\d+)([mhd])")
+_SHAPED = {one: re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+?)", re.escape(one)), re.DOTALL) for one in SHAPES}
+_WORDED = frozenset({"role", "state"})
+"""Facts of those sentences that are words of `core`."""
 
 
 def _tongue(context: Context) -> Tongue:
@@ -130,8 +187,18 @@ def condition(context: Context, name: str) -> str:
 
 @pass_context
 def said(context: Context, text: str) -> str:
-    """Translate what the node itself says in fixed words."""
-    return _tongue(context).say(text) if text in SAID else text
+    """Translate what the node itself says, in fixed words or in a sentence of a known shape."""
+    tongue = _tongue(context)
+    if text in SAID:
+        return tongue.say(text)
+    for shape, pattern in _SHAPED.items():
+        if found := pattern.fullmatch(text):
+            return tongue.say(shape) % {name: _fact(tongue, name, fact) for name, fact in found.groupdict().items()}
+    return text
+
+
+def _fact(tongue: Tongue, name: str, fact: str) -> str:
+    return ", ".join(tongue.label(one) for one in fact.split(", ")) if name in _WORDED else fact
 
 
 @pass_context

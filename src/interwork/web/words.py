@@ -116,6 +116,8 @@ LABELS: dict[str, str] = {
     "repair": mark("Repair"), "scrap": mark("Scrap"), "return": mark("Return"),
     "conforms": mark("conforms"), "does-not-conform": mark("does not conform"),
     "not-measured": mark("not measured"), "conditional": mark("conditional"), "poor": mark("poor"),
+    "repeatability": mark("Repeatability"), "reproducibility": mark("Reproducibility"),
+    "interaction": mark("Interaction"), "gauge": mark("Gauge"), "total": mark("Total"), "operators": mark("People"),
     # operating a plant
     "feed-hold": mark("Feed hold"), "interrupted": mark("Interrupted"), "idle": mark("Idle"),
     "program-stopped": mark("Program stopped"), "optional-stop": mark("Optional stop"),

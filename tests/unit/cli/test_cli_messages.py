@@ -3,11 +3,16 @@
 import json
 import socket
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
+from machines.running import free_port
 
 from interwork.cli import main
+from interwork.cli.calls import Remote
 
 
 @pytest.fixture
@@ -182,3 +187,17 @@ def test_words_that_are_no_words_of_ours_end_with_usage(capsys):
         main(["mak"])
     assert ended.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_a_node_whose_log_finds_no_room_serves_on(say, tmp_path):
+    folder = tmp_path / "free"
+    assert say("init", "--data", folder, "--name", "Test shop", "--port", free_port())[0] == 0
+    command = [sys.executable, "-m", "interwork", "serve", "--data", str(folder), "--json", "--verbose"]
+    with Path("/dev/full").open("w") as full:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=full, text=True)
+    try:
+        assert json.loads(child.stdout.readline())["ready"]
+        assert Remote(folder).get("/api/node")["name"] == "Test shop"
+    finally:
+        child.terminate()
+        child.communicate(timeout=20)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from interwork.cli import HOMES, main, parser
+from interwork.core.making import JobStep
 
 
 def added(*modules):
@@ -45,3 +46,22 @@ def test_a_simulated_machine_loads_nothing_of_the_node():
         subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, timeout=60).stdout
     )
     assert [name for name in loaded if name.startswith(("interwork.flows", "interwork.store", "interwork.web"))] == []
+
+
+def below(each):
+    """Walk a parser and those of its verbs, at every depth."""
+    yield each
+    for action in each._actions:
+        for inner in (action.choices or {}).values() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from below(inner)
+
+
+def test_every_verb_says_in_its_own_help_what_it_is_for():
+    assert [one.prog for one in below(parser()) if not one.description] == []
+
+
+def test_the_help_leads_through_every_step_from_design_to_evidence(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out.partition("step by step")[2]
+    assert [step for step in JobStep if step is not JobStep.DONE and step not in said] == []

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from interwork.core.clock import now
 from interwork.core.errors import BadInput
-from interwork.core.exchange import CatalogEntry, Dataset, DatasetKind, Policy
+from interwork.core.exchange import PROPERTIES, CatalogEntry, Dataset, DatasetKind, Policy
 from interwork.core.ids import derived_id
 from interwork.federation import wire
 from interwork.federation.catalog import OPERANDS
@@ -49,7 +49,7 @@ async def test_a_dataset_is_shown_with_its_facts_and_one_stable_offer(peer, alph
     await alpha.publish(processes=["milling"])
     (_, first), (_, second) = await catalog(peer, alpha), await catalog(peer, alpha)
     (dataset,) = first["dataset"]
-    assert dataset[wire.PROPERTIES] == {"processes": ["milling"]}
+    assert dataset[PROPERTIES] == {"processes": ["milling"]}
     assert dataset["hasPolicy"] == second["dataset"][0]["hasPolicy"]
     assert "target" not in dataset["hasPolicy"][0]
     wire.check(first, "Catalog")
@@ -164,8 +164,8 @@ async def test_a_dataset_is_found_by_any_id(alpha, beta, identifier):
 async def test_an_unknown_or_withdrawn_dataset_is_404(peer, alpha):
     dataset = await alpha.publish()
     assert (await peer.say(alpha, "GET", f"/catalog/datasets/{dataset.id}")).status == 200
-    await alpha.federation.withdraw(dataset.id)
-    await alpha.federation.withdraw(dataset.id)
+    await alpha.federation.withdraw(dataset.id, actor="account-1")
+    await alpha.federation.withdraw(dataset.id, actor="account-1")
     answer = await peer.say(alpha, "GET", f"/catalog/datasets/{dataset.id}")
     assert answer.status == 404
     wire.check(msgspec.json.decode(answer.content), "CatalogError")

@@ -14,6 +14,7 @@ from interwork.core.errors import BadInput, PeerError, PeerUnreachable
 from interwork.core.exchange import CatalogEntry, Dataset, DatasetKind, Peer, Policy
 from interwork.core.ids import derived_id
 from interwork.federation import wire
+from interwork.federation.catalog import OPERANDS
 from interwork.store import Change
 
 REQUEST = wire.compose("CatalogRequestMessage")
@@ -46,7 +47,7 @@ async def test_a_crawl_adds_changes_and_buries(alpha, beta):
     source = await met(beta, alpha)
     await fill(alpha, 3)
     counts = [await beta.federation.crawl(source)]
-    await alpha.federation.withdraw("d-0000")
+    await alpha.federation.withdraw("d-0000", actor="account-1")
     await alpha.publish()
     changed = replace(await alpha.store.get(Dataset, "d-0001"), title="Other")
     await alpha.store.commit(Change().put(changed))
@@ -54,6 +55,20 @@ async def test_a_crawl_adds_changes_and_buries(alpha, beta):
     assert [(one.added, one.changed, one.gone, one.unchanged) for one in counts] == [(3, 0, 0, 0), (1, 1, 1, 1)]
     gone = await beta.store.get(CatalogEntry, derived_id("entry", alpha.did, "d-0000"))
     assert gone.is_gone
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"processes": 5}, {"processes": [["milling"], None]}, {"capabilities": 7}, {"capabilities": [{"process": {}}, 1]}],
+)
+async def test_a_member_that_writes_odd_facts_takes_nobody_s_catalog_away(alpha, beta, peer, facts):
+    await alpha.publish(name="odd", **facts)
+    await alpha.publish(name="good", processes=["milling"])
+    await beta.federation.crawl(await met(beta, alpha))
+    wanted = {"leftOperand": OPERANDS + "process", "operator": "eq", "rightOperand": "milling"}
+    for query, count in (([], 2), ([wanted], 1)):
+        _, body = await catalog(peer, beta, wire.compose("CatalogRequestMessage", filter=query))
+        assert [len(one["dataset"]) for one in body["catalog"]] == [count]
 
 
 async def test_crawling_what_did_not_change_changes_nothing(alpha, beta):
@@ -73,7 +88,7 @@ async def test_a_dataset_that_comes_back_keeps_its_id_and_its_first_day(alpha, b
     dataset = await alpha.publish()
     await beta.federation.crawl(source)
     first = (await beta.store.find(CatalogEntry))[0]
-    await alpha.federation.withdraw(dataset.id)
+    await alpha.federation.withdraw(dataset.id, actor="account-1")
     await beta.federation.crawl(source)
     await alpha.federation.offer(dataset)
     await beta.federation.crawl(source)
@@ -138,7 +153,7 @@ async def test_an_institutes_crawled_members_reach_the_portal_and_leave_it_again
         assert (await portal.federation.crawl(institute)).added == 1
         (entry,) = await portal.store.find(CatalogEntry)
         assert (entry.provider, entry.source) == (alpha.did, beta.did)
-        await alpha.federation.withdraw(dataset.id)
+        await alpha.federation.withdraw(dataset.id, actor="account-1")
         await beta.federation.crawl(await beta.store.get(Peer, alpha.did))
         assert (await portal.federation.crawl(institute)).gone == 1
 

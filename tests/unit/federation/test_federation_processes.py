@@ -6,7 +6,7 @@ import itertools
 import anyio
 import msgspec
 import pytest
-from loopback_nodes import about, eventually, only, request_message
+from loopback_nodes import about, eventually, loopback_node, only, request_message
 
 from interwork.core.clock import now
 from interwork.core.event import Tag
@@ -22,7 +22,7 @@ from interwork.core.exchange import (
     TransferState,
 )
 from interwork.core.ids import derived_id
-from interwork.federation import negotiation, transfer, wire
+from interwork.federation import Identity, negotiation, transfer, wire
 from interwork.store import Change
 
 OFFER = derived_id("offer", "dataset-one")
@@ -482,6 +482,21 @@ async def test_the_same_transfer_request_again_is_the_same_transfer_started_agai
     assert (status, body["providerPid"], body["state"]) == (201, pid, "STARTED")
     await peer.told("TransferStartMessage")
     assert await alpha.store.count(Transfer) == 1
+
+
+async def test_a_start_sent_again_after_a_key_change_carries_a_token_that_counts_and_the_first_still_does(
+    tmp_path, peer
+):
+    async with loopback_node(tmp_path, "Gamma") as node:
+        pid, (_, first) = await started(peer, node)
+        agreement, port = (await node.store.get(Transfer, pid)).agreement, int(node.root.rpartition(":")[2])
+    Identity.rotate(tmp_path / "Gamma")
+    peer.received.clear()
+    async with loopback_node(tmp_path, "Gamma", port=port) as node:
+        assert (await peer.post(node, f"{T}/request", transfer_request(peer, agreement)))[0] == 201
+        endpoint, second = wire.read_address(await peer.told("TransferStartMessage"))
+        given = [(await peer.client.request("GET", endpoint, token=one)).status for one in (first, second, first + "x")]
+    assert (first != second, given) == (True, [200, 200, 403])
 
 
 @pytest.mark.parametrize("changes", [{"agreementId": "unknown"}, {"format": "HttpData-PUSH"}, {"callbackAddress": "x"}])

@@ -165,7 +165,7 @@ async def test_unknown_records_are_not_found(alpha):
     with pytest.raises(NotFound):
         await alpha.federation.terminate("agreement-unknown", reason="x", actor="a")
     with pytest.raises(NotFound):
-        await alpha.federation.withdraw("dataset-unknown")
+        await alpha.federation.withdraw("dataset-unknown", actor="account-1")
 
 
 async def test_a_consumer_that_restarts_goes_on_with_the_same_negotiation(tmp_path, alpha):

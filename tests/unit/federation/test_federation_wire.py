@@ -93,9 +93,9 @@ def test_a_contract_request_with_a_fault_is_refused(change):
         "callbackAddress": "https://c.example",
         "offer": {"@id": "o", "@type": "Offer", "permission": [{"action": "use", "constraint": []}]},
     }
-    assert wire.negotiation_step("request", message) is negotiation.Step.REQUEST
+    assert wire.step_of("negotiations", "request", message) is negotiation.Step.REQUEST
     with pytest.raises(BadInput, match="ContractRequestMessage"):
-        wire.negotiation_step("request", {**message, **change})
+        wire.step_of("negotiations", "request", {**message, **change})
 
 
 @pytest.mark.parametrize("right", [5, True, None])
@@ -110,7 +110,7 @@ def test_a_number_as_right_operand_is_refused(right):
 def test_the_fault_is_named_with_its_path():
     message = wire.compose("TransferRequestMessage", consumerPid="c", agreementId="a", format="f")
     with pytest.raises(BadInput, match="callbackAddress"):
-        wire.transfer_step("request", message)
+        wire.step_of("transfers", "request", message)
 
 
 @pytest.mark.parametrize("step", [one for one in negotiation.Step if one is not negotiation.Step.REQUEST])
@@ -122,13 +122,13 @@ def test_every_negotiation_message_we_write_is_read_back_as_its_step(step):
     message = wire.step_message(step, held(), **fields)
     if step is negotiation.Step.OFFER:
         assert "callbackAddress" not in message
-    assert wire.negotiation_step(wire.PATHS[step], message) is step
+    assert wire.step_of("negotiations", wire.PATHS[step], message) is step
 
 
 @pytest.mark.parametrize("step", [one for one in transfer.Step if one is not transfer.Step.REQUEST])
 def test_every_transfer_message_we_write_is_read_back_as_its_step(step):
     message = wire.step_message(step, running())
-    assert wire.transfer_step(wire.PATHS[step], message) is step
+    assert wire.step_of("transfers", wire.PATHS[step], message) is step
 
 
 def test_a_start_message_carries_endpoint_and_token():
@@ -140,7 +140,7 @@ def test_a_start_message_carries_endpoint_and_token():
 
 def test_an_unknown_path_is_not_found():
     with pytest.raises(NotFound):
-        wire.transfer_step("explosion", {})
+        wire.step_of("transfers", "explosion", {})
 
 
 def test_the_peers_pid_is_quoted_in_its_address():

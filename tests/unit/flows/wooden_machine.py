@@ -11,7 +11,8 @@ from interwork.core.resource import Batch, Meaning
 
 SCRIPTS: dict[str, list[object]] = {}
 """By host: what happens at each opening. A number is read for ever, an error is raised, None drops after a reading,
-"quiet" says one thing and is silent."""
+"quiet" says one thing and is silent; "stands" says what has stood since STOOD_US, and drops at the first opening."""
+STOOD_US = to_us(now()) - 3_600_000_000
 OPTIONS: dict[str, dict[str, object]] = {}
 """By host: the options it was last opened with."""
 WRITTEN: dict[str, list[object]] = {}
@@ -46,8 +47,10 @@ class WoodenMachine:
             raise turn
         value = turn if isinstance(turn, float) else 5.0
         while True:
-            yield batch(points, value)
-            if turn == "quiet":
+            yield batch(points, value, STOOD_US if turn == "stands" else None)
+            if turn == "stands" and OPENED[self.host] == 2:
+                raise MachineUnreachable(f"{self.host} went away.")
+            if turn in ("quiet", "stands"):
                 await anyio.sleep_forever()
             if turn is None:
                 raise MachineUnreachable(f"{self.host} went away.")
@@ -55,11 +58,12 @@ class WoodenMachine:
             await anyio.sleep(0.02)
 
 
-def batch(points, value):
+def batch(points, value, time_us=None):
     numbers = [one.number for one in points]
+    time_us = to_us(now()) if time_us is None else time_us
     return Batch(
         signal=array("i", numbers),
-        time_us=array("q", [to_us(now())] * len(numbers)),
+        time_us=array("q", [time_us] * len(numbers)),
         value=array("d", [value] * len(numbers)),
         quality=array("I", [0] * len(numbers)),
     )

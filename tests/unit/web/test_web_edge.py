@@ -2,7 +2,7 @@
 
 import msgspec
 
-from interwork.cli.edge import lines_of
+from interwork.cli.keeping.edge import lines_of
 from interwork.connectors.sparkplug.edge_node import EdgeMetric, EdgeNode, EdgeReading
 from interwork.core.organisation import Role
 

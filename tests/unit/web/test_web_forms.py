@@ -6,11 +6,22 @@ import world_records as records
 from asgi import Browser
 from world import MILL, PASSWORD
 
+from interwork.core.clock import now
 from interwork.core.errors import BadInput
-from interwork.core.exchange import Agreement
+from interwork.core.event import Tag
+from interwork.core.exchange import (
+    Agreement,
+    AgreementState,
+    Dataset,
+    DatasetKind,
+    Negotiation,
+    NegotiationState,
+    Outgoing,
+)
 from interwork.core.making import Evidence, Job, Run
 from interwork.core.organisation import Account, ApiToken
 from interwork.design.solid import samples
+from interwork.store import Change
 from interwork.web.pages.machines import read_measurements
 
 ORDER = {
@@ -107,17 +118,39 @@ async def test_an_inspection_entered_by_hand_proves_the_run(owner, node):
     assert await node.store.count(Evidence, run=run.id) == 1
 
 
-async def test_ending_an_agreement_takes_its_reason_along(owner, node, monkeypatch):
-    told = []
-
-    async def terminate(_self, identifier, *, reason, actor):
-        told.append((identifier, reason, actor))
-        return await node.store.get(Agreement, identifier)
-
-    monkeypatch.setattr(type(node.federation), "terminate", terminate)
+async def test_ending_an_agreement_takes_its_reason_along(owner, node):
+    agreement = await node.store.get(Agreement, records.READINGS)
+    made = Negotiation(
+        id=agreement.negotiation,
+        side=agreement.side,
+        peer="did:web:peer.example",
+        peer_pid="urn:theirs",
+        callback="https://peer.example/dsp/2025-1",
+        state=NegotiationState.FINALIZED,
+        dataset=agreement.dataset,
+        offer={},
+        agreement=agreement.id,
+        updated_at=agreement.agreed_at,
+    )
+    await node.store.commit(Change("test").put(made))
     token = await owner.csrf(f"/agreements/{records.READINGS}")
     await owner.post(f"/agreements/{records.READINGS}/terminate", {"csrf": token, "reason": " done "})
-    assert told[0][:2] == (records.READINGS, "done")
+    ended = await node.store.get(Agreement, records.READINGS)
+    (told,) = await node.store.find(Outgoing, process=records.READINGS)
+    assert (ended.state, ended.reason, told.body["reason"]) == (AgreementState.TERMINATED, "done", ["done"])
+
+
+async def test_an_offer_is_withdrawn_where_it_is_listed_and_its_agreements_stay(owner, node):
+    offered = Dataset(
+        id="dataset-one0000000", kind=DatasetKind.FILE, title="Bracket drawing", policy="policy-x", changed_at=now()
+    )
+    await node.store.commit(Change("test").put(offered))
+    token = await owner.csrf("/agreements")
+    assert "Bracket drawing" in (await owner.get("/agreements")).text
+    assert (await owner.post(f"/offers/{offered.id}/withdraw", {"csrf": token})).status == 303
+    assert "Bracket drawing" not in (await owner.get("/agreements")).text
+    (event,) = await node.store.events(tag=Tag.OFFER_WITHDRAWN)
+    assert (event.subject, event.actor.startswith("account-")) == (offered.id, True)
 
 
 async def test_a_new_token_is_shown_once_and_works(app, owner, node):

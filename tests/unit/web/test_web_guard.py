@@ -3,8 +3,10 @@
 import pytest
 from asgi import HTML, Browser
 
+from interwork.core.errors import Unusable
 from interwork.core.organisation import Role
 from interwork.web.guard import Rate
+from interwork.web.problem import problem_response
 
 JSON = "application/json"
 
@@ -75,6 +77,15 @@ async def test_a_fault_of_our_own_is_told_without_its_inside(app, node, monkeypa
     monkeypatch.setattr(type(node.store), "count", broken)
     with pytest.raises(RuntimeError):
         await Browser(app).get("/", accept=HTML)
+
+
+def test_what_our_pages_cannot_tell_is_told_on_a_bare_page_with_title_heading_and_what_helps():
+    fault = Unusable("<b>The store</b> is away.", remedy="Mend it.")
+    page = problem_response("/", HTML, fault)
+    text = page.body.decode()
+    assert (page.status_code, page.media_type) == (500, "text/html")
+    assert "<title>500: &lt;b&gt;The store" in text
+    assert "<main><h1>&lt;b&gt;The store&lt;/b&gt; is away.</h1><p>Mend it.</p>" in text
 
 
 @pytest.mark.parametrize("path", ["/network?q=%00", "/network/%00", "/thread/" + "x" * 3000, "/?lang=xx", "/plans/ "])

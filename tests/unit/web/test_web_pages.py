@@ -184,6 +184,15 @@ async def test_the_administration_is_for_owners_and_officers(app, role, sees):
     assert answer.status == (200 if sees == 200 else 403)
 
 
+async def test_a_refusal_is_told_in_the_reader_s_language_with_who_what_and_what_helps(app):
+    browser = Browser(app)
+    await browser.enter("Guest of the lab", PASSWORD)
+    text = (await browser.get("/admin?lang=zh")).text
+    assert "Guest of the lab 在这里的角色是访客。" in text
+    assert "请向节点所有者申请其他角色。" in text
+    assert "is guest here" not in text
+
+
 async def test_the_export_has_every_table_and_no_secret(owner):
     text = (await owner.get("/admin/export.jsonl")).text
     assert '"table":"plans"' in text

@@ -1,7 +1,10 @@
 """Words: every sentence is translated, every word of core has a name, numbers and dates follow the language."""
 
+import ast
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,6 +15,7 @@ from babel.messages.pofile import read_po
 
 from interwork.core import design, exchange, making, organisation, planning, programme, resource
 from interwork.core.taxonomy import PROCESSES
+from interwork.web import terms
 from interwork.web.words import LABELS, TONES, Tongue, catalogue, folded
 
 ROOT = Path(__file__).parents[3]
@@ -48,6 +52,36 @@ def test_a_translation_names_the_same_facts_as_its_sentence():
     with PO.open("rb") as text:
         faults = {one.id: list(one.check()) for one in read_po(text) if one.id}
     assert {key: value for key, value in faults.items() if value} == {}
+
+
+def test_no_sentence_and_no_translation_has_a_bare_percent_sign():
+    """A page fails where it shows one: every text is formatted, with facts or without; a sign is written twice."""
+    with PO.open("rb") as text:
+        kept = [one.string for one in read_po(text) if one.id]
+    shown = [*said(), *(text for one in kept for text in ([one] if isinstance(one, str) else one))]
+    assert [one for one in shown if "%" in re.sub(r"%%|%\(\w+\)s", "", one)] == []
+
+
+def shapes_of(path):
+    """Write every text of a source, with {} where a fact stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+
+
+def test_every_sentence_pages_know_by_its_shape_is_one_a_craft_or_a_face_makes():
+    own = ROOT / "src/interwork/web/terms.py"
+    made = {one for path in (ROOT / "src/interwork").rglob("*.py") if path != own for one in shapes_of(path)}
+    assert {one for one in terms.SHAPES if re.sub(r"%\(\w+\)s", "{}", one) not in made} == set()
+
+
+def test_a_sentence_of_a_known_shape_is_told_in_the_reader_s_language_with_its_facts():
+    told = partial(terms.said, {"tongue": tongue("zh")})
+    assert told("Saw said nothing for 12 s.") == "Saw 已有 12 秒没有任何消息。"
+    assert told("Ada (A) is operator here.") == "Ada (A) 在这里的角色是操作员。"
+    assert told("Ada said: 100 % of it") == "Ada said: 100 % of it"
 
 
 def test_every_word_of_core_has_a_name():

@@ -11,10 +11,10 @@ from typing import Any
 
 import anyio
 
-from interwork.app import SETTINGS_FILE, read_settings
 from interwork.cli.calls import add_data, show
 from interwork.core.errors import Conflict, Damaged, DiskFull
 from interwork.store import Store
+from interwork.store.settings import SETTINGS_FILE, read_settings
 from interwork.stream import Historian
 
 LIST = "backup.json"

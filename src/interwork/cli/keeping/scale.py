@@ -4,21 +4,21 @@ import argparse
 import json
 import logging
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
-import structlog
 
-from interwork.app import lake_of, read_settings
 from interwork.cli.calls import add_data, show
+from interwork.cli.logs import log_to_stderr
 from interwork.core.errors import BadInput
 from interwork.core.settings import Scale
+from interwork.store.settings import read_settings
 from interwork.stream import Historian
 from interwork.stream.scale import Sink
 from interwork.stream.scale.checking import addresses, examine
 from interwork.stream.scale.moving import move
+from interwork.stream.scale.opening import lake_of
 
 
 def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
@@ -50,11 +50,7 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
 
 def run_sink(arguments: argparse.Namespace) -> int:
     """Run a sink until it is told to end."""
-    level = logging.INFO if arguments.verbose else logging.WARNING
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
+    log_to_stderr(logging.INFO if arguments.verbose else logging.WARNING)
     anyio.run(_sink, arguments.data, arguments.partition)
     return 0
 
@@ -103,7 +99,7 @@ def name_files(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show(found)
     else:
-        print("\n".join(found))
+        print(*found, sep="\n", end="\n" if found else "")
     return 0
 
 

@@ -148,7 +148,7 @@ def _readings(path: Path) -> list[list[list[float]]]:
             table.setdefault(row["operator"], {}).setdefault(row["part"], []).append(float(row["value"]))
     except (KeyError, TypeError, ValueError) as fault:
         raise BadInput(f"{path} is no gauge study: {fault}.", remedy="Give columns operator, part, value.") from fault
-    parts = list(next(iter(table.values()), {}))
+    parts = list(dict.fromkeys(part for held in table.values() for part in held))
     return [[held.get(part, []) for part in parts] for held in table.values()]
 
 

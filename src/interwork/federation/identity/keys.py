@@ -73,31 +73,42 @@ def document_url(did: str, *, allow_loopback: bool) -> str:
 
 
 class Identity:
-    """A node's own keys, the first of which signs; older ones only keep what they once signed verifiable."""
+    """A node's own keys, the first of which signs; older ones only keep what they once signed verifiable.
 
-    def __init__(self, root: str, keys: Sequence[Key], *, clock: Clock = now) -> None:
+    They are read again when their file has changed, so that a new key counts at once in a node that runs.
+    """
+
+    def __init__(self, path: Path, root: str, clock: Clock) -> None:
         self.root = root.rstrip("/")
         self.did = did_of(self.root)
-        self._keys = tuple(keys)
+        self._path = path
         self._clock = clock
-        self._secret = hashlib.sha256(b"interwork data tokens" + keys[0].as_der(private=True)).digest()
+        self._changed = path.stat().st_mtime_ns
+        self._held = _read(path)
+
+    @property
+    def _keys(self) -> Sequence[Key]:
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except OSError:  # what is held serves on: a node that runs does not need the file
+            return self._held
+        if changed != self._changed:
+            self._held, self._changed = _read(self._path), changed
+        return self._held
 
     @classmethod
     def open(cls, folder: Path, root: str, *, algorithm: str = "ES256", clock: Clock = now) -> Self:
         """Read the keys kept in a folder, making the first one where there is none."""
         path = folder / KEY_FILE
-        try:
-            if not path.exists():
-                _write(path, [_generate(algorithm)])
-        except OSError as fault:
-            raise Unusable(f"{path} cannot be written: {fault}.", remedy="Free space, or mend permissions.") from fault
+        if not path.exists():
+            _write(path, [_generate(algorithm)])
         if path.stat().st_mode & 0o077:
             raise Unusable(f"{path} can be read by others.", remedy=f"Run chmod 600 {path}")
-        return cls(root, _read(path), clock=clock)
+        return cls(path, root, clock)
 
     @staticmethod
     def rotate(folder: Path, *, algorithm: str = "ES256") -> None:
-        """Put a new key before the ones kept in a folder; the node uses it when opened again."""
+        """Put a new key before the ones kept in a folder."""
         path = folder / KEY_FILE
         _write(path, [_generate(algorithm), *_read(path)])
 
@@ -111,14 +122,11 @@ class Identity:
 
     def document(self, name: str = "") -> dict[str, Any]:
         """Write the DID document, with the name of the node in words."""
+        keys = {self._kid(key): key.as_dict(private=False) for key in self._keys}
+        signs, *_ = keys
         methods = [
-            {
-                "id": self._kid(key),
-                "type": "JsonWebKey2020",
-                "controller": self.did,
-                "publicKeyJwk": key.as_dict(private=False),
-            }
-            for key in self._keys
+            {"id": kid, "type": "JsonWebKey2020", "controller": self.did, "publicKeyJwk": key}
+            for kid, key in keys.items()
         ]
         return {
             "@context": [
@@ -129,9 +137,9 @@ class Identity:
             "id": self.did,
             NAME: name,
             "verificationMethod": methods,
-            "capabilityInvocation": [self.kid],
-            "authentication": [self.kid],
-            "assertionMethod": [self._kid(key) for key in self._keys],
+            "capabilityInvocation": [signs],
+            "authentication": [signs],
+            "assertionMethod": list(keys),
             "service": [
                 {
                     "id": f"{self.did}#dsp",
@@ -153,7 +161,7 @@ class Identity:
         claims |= {"iat": at, "nbf": at, "exp": at + TOKEN_S}
         if credentials:
             claims["credentials"] = list(credentials)
-        return self._signed(claims, "JWT")
+        return self._signed(msgspec.json.encode(claims), typ="JWT")
 
     def issue_membership(self, subject: str, facts: Mapping[str, str], expires: datetime | None = None) -> str:
         """Issue a membership credential (VC 2.0, secured as a JWT) about another node."""
@@ -173,42 +181,41 @@ class Identity:
             "nbf": int(at.timestamp()),
             "exp": int(until.timestamp()),
         }
-        return self._signed(credential, "vc+jwt")
+        return self._signed(msgspec.json.encode(credential), typ="vc+jwt")
 
     def sign(self, digest: str) -> str:
         """Sign a digest: a JWS whose payload is left out, for whoever checks it computes the digest again."""
-        header = {"alg": _algorithm(self._keys[0]), "kid": self.kid}
-        compact = jws.serialize_compact(header, digest.encode(), self._keys[0], registry=REGISTRY)
-        return str(jws.detach_content(compact))
+        return str(jws.detach_content(self._signed(digest.encode())))
 
     def data_token(self, transfer_id: str) -> str:
         """Make the bearer token of a transfer; always the same one, so that it need not be kept."""
-        code = hmac.digest(self._secret, transfer_id.encode(), "sha256")
+        secret = hashlib.sha256(b"interwork data tokens" + self._keys[0].as_der(private=True)).digest()
+        code = hmac.digest(secret, transfer_id.encode(), "sha256")
         return urlsafe_b64encode(code).rstrip(b"=").decode()
 
-    def _signed(self, claims: Mapping[str, Any], kind: str) -> str:
-        header = {"alg": _algorithm(self._keys[0]), "kid": self.kid, "typ": kind}
-        return jws.serialize_compact(header, msgspec.json.encode(claims), self._keys[0], registry=REGISTRY)
+    def _signed(self, content: bytes, **more: str) -> str:
+        key = self._keys[0]
+        header = {"alg": "ES256" if isinstance(key, ECKey) else "Ed25519", "kid": self._kid(key), **more}
+        return jws.serialize_compact(header, content, key, registry=REGISTRY)
 
 
 def _generate(algorithm: str) -> Key:
     return ECKey.generate_key("P-256") if algorithm == "ES256" else OKPKey.generate_key("Ed25519")
 
 
-def _algorithm(key: Key) -> str:
-    return "ES256" if isinstance(key, ECKey) else "Ed25519"
-
-
 def _write(path: Path, keys: Sequence[Key]) -> None:
     """Put keys into a file that nobody else can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(b"".join(key.as_pem(private=True) for key in keys))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(b"".join(key.as_pem(private=True) for key in keys))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as fault:
+        raise Unusable(f"{path} cannot be written: {fault}.", remedy="Free space, or mend permissions.") from fault
 
 
 def _read(path: Path) -> list[Key]:

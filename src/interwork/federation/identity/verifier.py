@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
@@ -34,6 +35,8 @@ FRESH_S = 60.0
 """A DID document is asked for again after this, so that a key taken out dies within it."""
 FAULT_S = 5.0
 """An address that failed is left alone this long."""
+NEW_KEY_S = 0.5
+"""A key nobody listed is looked for again after this: the pause bounds what unknown keys can make this node ask."""
 STALE_S = 86_400.0
 """How long an issuer's last good document serves while the issuer is away."""
 DOCUMENTS = 2_000
@@ -254,7 +257,8 @@ class Verifier:
         try:
             found = _method(await self.document(did), did, kid, purpose)
             if found is None:  # a key may just have been put in
-                found = _method(await self.document(did, newer_than_s=FAULT_S), did, kid, purpose)
+                await anyio.sleep(NEW_KEY_S)
+                found = _method(await self.document(did, newer_than_s=NEW_KEY_S), did, kid, purpose)
         except PeerError:
             kept = self._good.get(did)
             if purpose != "assertionMethod" or kept is None or time.monotonic() - kept[0] > STALE_S:

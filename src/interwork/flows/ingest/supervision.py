@@ -150,6 +150,7 @@ async def _read_for_ever(node: Node, link: Link) -> None:
         link.connector, link.tries = None, link.tries + 1
         if link.is_silent and not was_silent:
             continue  # the watchdog ended it: connect anew before anything is called lost
+        link.kick = anyio.Event()  # before anybody can see that it failed: who asks for another try is heard
         await _note_lost(node, link, fault)
         if isinstance(fault, PERSONS_TURN):
             _lay_down(link)
@@ -157,13 +158,12 @@ async def _read_for_ever(node: Node, link: Link) -> None:
             link.next_try = node.clock() + timedelta(seconds=pause)  # known as soon as it is said to have failed
             await _failed(node, link, fault)
         else:
-            link.stand(LinkState.BACKOFF, node.clock(), str(fault), fault.remedy)
+            link.stand(LinkState.BACKOFF, node.clock(), fault.message, fault.remedy)
             if anyio.current_time() - began > STABLE_S:
                 wait = BACKOFF_S[0]
             pause = random.uniform(0.1, wait)  # noqa: S311 - jitter, not a secret
             wait = min(wait * 2, BACKOFF_S[1])
         link.next_try = node.clock() + timedelta(seconds=pause)
-        link.kick = anyio.Event()
         with anyio.move_on_after(pause):
             await link.kick.wait()
             wait = BACKOFF_S[0]
@@ -250,8 +250,8 @@ async def _note_lost(node: Node, link: Link, fault: InterworkError) -> None:
 
 
 async def _failed(node: Node, link: Link, fault: InterworkError) -> None:
-    is_news = link.state is not LinkState.FAILED and link.said != str(fault)
-    link.stand(LinkState.FAILED, node.clock(), str(fault), fault.remedy)
+    is_news = link.state is not LinkState.FAILED and link.said != fault.message
+    link.stand(LinkState.FAILED, node.clock(), fault.message, fault.remedy)
     if is_news:
         detail = {"fault": fault.message, "remedy": fault.remedy, "code": fault.code}
         await _tell(node, Change().event(Tag.MACHINE_FAILED, link.resource, **detail))

@@ -19,7 +19,7 @@ from interwork.core.ids import derived_id, new_id
 from interwork.core.organisation import Setting
 from interwork.core.planning import Match, Need, NeedKind
 from interwork.core.taxonomy import PROCESSES, material_of
-from interwork.flows.make_part.choose import CATALOG_OPERAND, PROPERTIES, ask_all
+from interwork.flows.make_part.choose import CATALOG_OPERAND, ask_all
 from interwork.flows.node import Node
 from interwork.flows.publish import Draft, institute_of, publish
 from interwork.flows.records import Wish, read_as
@@ -172,7 +172,7 @@ async def _published(node: Node) -> list[CatalogEntry]:
         entries = await node.federation.browse(portal, query=query)
     else:
         entries = await node.store.find(CatalogEntry, kind=DatasetKind.RECORD, is_gone=False, limit=1000)
-    return [one for one in entries if one.provider != node.did and one.body.get(PROPERTIES, {}).get("record") == "need"]
+    return [one for one in entries if one.provider != node.did and one.facts.get("record") == "need"]
 
 
 async def _take(node: Node, entry: CatalogEntry) -> Need:

@@ -19,8 +19,8 @@ from interwork.core.errors import BadInput, NotFound
 from interwork.core.exchange import CatalogEntry, DatasetKind
 from interwork.core.making import Job, JobStep
 from interwork.core.planning import Match, Need, Plan, Quote, Weights
-from interwork.flows.make_part.choose import offers_of
 from interwork.flows.node import Node
+from interwork.flows.records import offers_of
 
 NEEDS_MAX = 200
 """Needs looked at, the newest first."""

@@ -10,7 +10,7 @@ from interwork import __version__
 from interwork.consortium import metrics
 from interwork.core.clock import parse_moment, to_us
 from interwork.core.errors import BadInput, Refused
-from interwork.core.exchange import Agreement, Receipt, Transfer
+from interwork.core.exchange import Agreement, Dataset, Receipt, Transfer
 from interwork.core.ids import new_id
 from interwork.core.making import Inspection, Job, Measurement, Order, Run, RunState
 from interwork.core.planning import Plan
@@ -87,6 +87,15 @@ async def _connect(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
 
 async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     return await publish.publish_capacity(node_of(request))
+
+
+async def _offers(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    found = await node_of(request).store.find(Dataset, is_withdrawn=False, limit=limit_of(request), newest=True)
+    return {"offers": found}
+
+
+async def _withdraw(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
+    return await node_of(request).federation.withdraw(request.path_params["id"], actor=visitor.id)
 
 
 async def _submit(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
@@ -290,6 +299,8 @@ ROUTES: tuple[Entry, ...] = (
     ("POST", "/join", "agree", _join),
     ("POST", "/connect", "operate", _connect),
     ("POST", "/publish", "agree", _publish),
+    ("GET", "/offers", "read", _offers),
+    ("POST", "/offers/{id}/withdraw", "agree", _withdraw),
     ("POST", "/jobs", "draw", _submit),
     ("GET", "/jobs", "read", _jobs),
     ("GET", "/jobs/{id}", "read", _job),

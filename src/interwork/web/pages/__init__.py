@@ -52,6 +52,7 @@ def routes() -> list[Route]:
         Route("/jobs/{id}/proceed", form_action(jobs.proceed), methods=["POST"]),
         Route("/jobs/{id}/cancel", form_action(jobs.cancel), methods=["POST"]),
         Route("/agreements", agreements.index),
+        Route("/offers/{id}/withdraw", form_action(agreements.withdraw), methods=["POST"]),
         Route("/agreements/{id}", agreements.show),
         Route("/agreements/{id}/terminate", form_action(agreements.terminate), methods=["POST"]),
         *rnd.routes(),

@@ -105,8 +105,9 @@ async def index(request: Request) -> Response:
     counts: dict[str, int] = {}
     for receipt in await node.store.find(Receipt, limit=10_000):
         counts[receipt.agreement] = counts.get(receipt.agreement, 0) + receipt.items
+    offers = await node.store.find(Dataset, is_withdrawn=False, limit=LISTED_MAX, newest=True)
     total = await node.store.count(Agreement)
-    return await render(request, "agreements.html", agreements=found, counts=counts, all=total)
+    return await render(request, "agreements.html", agreements=found, counts=counts, all=total, offers=offers)
 
 
 async def show(request: Request) -> Response:
@@ -125,3 +126,10 @@ async def terminate(request: Request) -> Response:
     text = reason.strip()[:500] if isinstance(reason, str) else ""
     await node.federation.terminate(identifier, reason=text or f"ended by {visitor.name}", actor=visitor.id)
     return RedirectResponse(f"/agreements/{identifier}", status_code=303)
+
+
+async def withdraw(request: Request) -> Response:
+    """Take an offer out of the catalog; agreements made on it stay in force."""
+    visitor = await require(request, *MAY["agree"])
+    await node_of(request).federation.withdraw(request.path_params["id"], actor=visitor.id)
+    return RedirectResponse("/agreements#offers", status_code=303)

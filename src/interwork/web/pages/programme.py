@@ -27,7 +27,7 @@ from interwork.flows.fund_project import AwardDraft, CallDraft
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.agreements import names_of
-from interwork.web.pages.designs.showing import number_of, text_of
+from interwork.web.pages.fields import number, number_of, text_of
 from interwork.web.render import render
 
 LISTED_MAX = 1000
@@ -170,8 +170,8 @@ def _level(form: FormData, name: str, top: int) -> int:
 def _milestone(line: str) -> Milestone:
     name, due, amount = [one.strip() for one in [*line.split(";"), "", ""][:3]]
     try:
-        return Milestone(name=name, due=parse_moment(due), amount_eur=float(amount))
-    except (ValueError, BadInput) as fault:
+        return Milestone(name=name, due=parse_moment(due), amount_eur=number(amount, "milestones"))
+    except BadInput as fault:
         raise BadInput(
             f"{line.strip()[:60]!r} is no milestone.", where="milestones", remedy=f"Write it as: {MILESTONE}"
         ) from fault

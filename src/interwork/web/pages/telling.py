@@ -29,6 +29,7 @@ from interwork.web.words import Tongue, mark
 SENTENCES: dict[Tag, str] = {
     Tag.NODE_CREATED: mark("This node was made"),
     Tag.NODE_STARTED: mark("The node started"),
+    Tag.KEY_ROTATED: mark("The node was given a new key"),
     Tag.ACCOUNT_CREATED: mark("%(it)s got an account"),
     Tag.ACCOUNT_SIGNED_IN: mark("%(it)s signed in"),
     Tag.TOKEN_ISSUED: mark("A token was issued: %(it)s"),
@@ -60,6 +61,7 @@ SENTENCES: dict[Tag, str] = {
     Tag.READINGS_LOST: mark("%(count)s readings of %(it)s were given up"),
     Tag.READINGS_BROUGHT_IN: mark("Readings were brought in"),
     Tag.READINGS_RETAINED: mark("How long readings are kept was changed"),
+    Tag.READINGS_SPACE: mark("Room for readings: %(level)s. %(fault)s"),
     Tag.SPOOL_FILLED: mark("Readings wait on disk until they can be kept"),
     Tag.SPOOL_EMPTIED: mark("The readings that waited on disk are kept"),
     Tag.ENERGY_UNACCOUNTED: mark("Energy is not accounted for"),

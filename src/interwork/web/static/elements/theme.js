@@ -14,4 +14,4 @@ export function changed() {
   theme.dispatchEvent(new Event("change"));
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", changed);
