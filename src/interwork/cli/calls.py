@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,6 +14,7 @@ from interwork.store.settings import SETTINGS_FILE, TOKEN_FILE, read_settings
 NODES_NAMED = 12
 CALL_S = 120.0
 """Longest wait for one answer of the node."""
+PIECE = 1 << 20
 
 
 class NodeSaid(PeerError):
@@ -45,6 +47,25 @@ class Remote:
         """Tell the node to do something; bytes go as they are, anything else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         return self._call("POST", path, query, content)
+
+    def download(self, target: str) -> Iterator[bytes]:
+        """Ask the node for something that is no JSON, a piece at a time."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=CALL_S)
+        headers = {"Authorization": f"Bearer {self.token}", "Host": f"localhost:{self.port}"}
+        try:
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                _decoded(answer.status, answer.read(), target)
+            while piece := answer.read(PIECE):
+                yield piece
+        except (TimeoutError, ConnectionError, http.client.HTTPException) as fault:
+            raise PeerUnreachable(
+                f"The node of {self.folder} does not answer to the end at {self.host}:{self.port} ({fault!r}).",
+                remedy=f"Start it with `interwork serve --data {self.folder}`, or ask for a shorter range.",
+            ) from fault
+        finally:
+            connection.close()
 
     def _call(self, method: str, path: str, query: dict[str, str], body: bytes) -> Any:  # noqa: ANN401 - JSON
         target = quote(path) + (f"?{urlencode(query)}" if query else "")

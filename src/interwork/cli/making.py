@@ -6,13 +6,14 @@ import time
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
 
 from interwork.cli.calls import Remote, add_data, show
 from interwork.core.clock import parse_moment, rfc3339
-from interwork.core.errors import BadInput, InterworkError, LimitReached, NoPlan, PeerUnreachable
+from interwork.core.errors import BadInput, DiskFull, InterworkError, LimitReached, NoPlan, PeerUnreachable
 
 STEPS = {
     "design": "Design measured",
@@ -71,11 +72,14 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     orders = verbs.add_parser(
         "orders",
         help="list the orders this node placed or holds; stop one in the shop",
-        description="List orders. A shop stops one with --stop ID --reason TEXT: its machines are free again.",
+        description="List orders. A shop stops one with --stop ID --reason TEXT: its machines are free again; "
+        "--design ID --to FILE takes out the design to make it by.",
     )
     add_data(orders)
     orders.add_argument("--stop", metavar="ID", default="", help="stop this order, whatever its state")
     orders.add_argument("--reason", default="", help="why; its buyer reads it")
+    orders.add_argument("--design", metavar="ID", default="", help="write the design of this order into --to FILE")
+    orders.add_argument("--to", type=Path, help="the file, or a folder: then it keeps its name")
     orders.set_defaults(run=list_orders)
 
 
@@ -93,6 +97,8 @@ def list_orders(arguments: argparse.Namespace) -> int:
         order = remote.post(f"/api/orders/{arguments.stop}/stop", {"reason": arguments.reason})
         show(order) if arguments.json else print(f"Order {order['id']} is {order['state']}: {order['reason']}.")
         return 0
+    if arguments.design:
+        return _take_out(remote, arguments.design, arguments.to, as_json=arguments.json)
     orders = remote.get("/api/orders")["orders"]
     if arguments.json:
         show(orders)
@@ -102,6 +108,21 @@ def list_orders(arguments: argparse.Namespace) -> int:
         facts = (one["id"], one["side"], one["part"], str(one["quantity"]), one["peer_name"], one["state"])
         table.add_row(*facts, f"{one['price_eur']:,.2f}")
     console_of(as_json=False).print(table if orders else "There are no orders.")
+    return 0
+
+
+def _take_out(remote: Remote, order_id: str, to: Path | None, *, as_json: bool) -> int:
+    order: dict[str, Any] = next((one for one in remote.get("/api/orders")["orders"] if one["id"] == order_id), {})
+    if to is None:
+        raise BadInput("Where is the design to be written?", remedy="Give --to FILE, or --to FOLDER.")
+    path = to / Path(order.get("design_name") or order_id).name if to.is_dir() else to
+    content = b"".join(remote.download(f"/api/orders/{quote(order_id)}/design"))
+    try:
+        path.write_bytes(content)
+    except OSError as fault:
+        raise DiskFull(f"{path} cannot be written: {fault.strerror}.", remedy="Give another path.") from fault
+    told = {"order": order_id, "to": str(path), "bytes": len(content)}
+    show(told) if as_json else print(f"The design, {len(content)} bytes, is in {path}.")
     return 0
 
 

@@ -41,6 +41,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     design_dataset: str
     """Where the provider gets the design, under an agreement of its own."""
+    design_name: str = ""
+    """The design's file name, as the requester calls it."""
+    design_digest: str = ""
+    """Names its content; empty = not told, and not fetched yet."""
     revision: str
     lines: tuple["OrderLine", ...]
     price_eur: float

@@ -1,19 +1,14 @@
 """The verb `readings`: readings of the running node out into open formats, and in again."""
 
 import argparse
-import http.client
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from interwork.cli.calls import CALL_S, Remote, add_data, problem, show
+from interwork.cli.calls import Remote, add_data, show
 from interwork.cli.writing import find_signal
-from interwork.core.errors import BadInput, DiskFull, InterworkError, PeerError, PeerUnreachable
+from interwork.core.errors import BadInput, DiskFull
 from interwork.stream.historian.openly import FORMS
-
-PIECE = 1 << 20
 
 
 def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
@@ -85,7 +80,7 @@ def take_out(arguments: argparse.Namespace) -> int:
     size = 0
     try:
         with passing.open("wb") as file:
-            for piece in _download(remote, f"/api/readings?{urlencode(query)}"):
+            for piece in remote.download(f"/api/readings?{urlencode(query)}"):
                 size += file.write(piece)
         passing.rename(arguments.to)
     except OSError as fault:
@@ -97,32 +92,6 @@ def take_out(arguments: argparse.Namespace) -> int:
     else:
         print(f"{size} bytes of readings are in {arguments.to}.")
     return 0
-
-
-def _download(remote: Remote, target: str) -> Iterator[bytes]:
-    connection = http.client.HTTPConnection(remote.host, remote.port, timeout=CALL_S)
-    headers = {"Authorization": f"Bearer {remote.token}", "Host": f"localhost:{remote.port}"}
-    try:
-        connection.request("GET", target, headers=headers)
-        answer = connection.getresponse()
-        if answer.status >= 400:
-            raise _refusal(answer.read(), answer.status)
-        while piece := answer.read(PIECE):
-            yield piece
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as fault:
-        raise PeerUnreachable(
-            f"The node of {remote.folder} does not answer to the end at {remote.host}:{remote.port} ({fault!r}).",
-            remedy=f"Start it with `interwork serve --data {remote.folder}`, or ask for a shorter range.",
-        ) from fault
-    finally:
-        connection.close()
-
-
-def _refusal(content: bytes, status: int) -> InterworkError:
-    try:
-        return problem(json.loads(content), status)
-    except ValueError:
-        return PeerError(f"The node answered with HTTP {status}.")
 
 
 def bring_in(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import structlog
 
-from interwork.core.errors import BadInput, InterworkError, Refused, WrongState
+from interwork.core.errors import BadInput, InterworkError, NotFound, PeerError, Refused, WrongState
 from interwork.core.event import Tag
 from interwork.core.exchange import Agreement, DatasetKind, Side
 from interwork.core.ids import derived_id
@@ -25,6 +25,8 @@ LOOK_EVERY_S = 1.0
 """How often started runs are held against what the machines say."""
 FETCHES_MAX = 8
 """Designs fetched at once: a buyer that is away keeps its place for up to a minute, and holds up nobody else."""
+AGAIN_S = 5.0
+"""How long after a design could not be had, or was not the one ordered by, it is asked for again."""
 
 
 async def place(node: Node, agreement: Agreement, order: Order) -> Order:
@@ -177,12 +179,12 @@ async def work(node: Node) -> None:
 
     async def fetch(order: Order) -> None:
         try:
-            await _take_design(node, order)
-            await node.store.commit(
-                Change().put(msgspec.structs.replace(order, state=OrderState.IN_WORK), expect=order)
-            )
+            digest = await _take_design(node, order)
+            taken = msgspec.structs.replace(order, state=OrderState.IN_WORK, design_digest=digest)
+            await node.store.commit(Change().put(taken, expect=order))
         except InterworkError as fault:
             log.warning("order.waits", order=order.id, fault=str(fault))
+            await anyio.sleep(AGAIN_S)
         finally:
             fetching.discard(order.id)
 
@@ -214,13 +216,36 @@ async def _advance(node: Node, order: Order) -> None:
         log.warning("order.waits", order=order.id, fault=str(fault))
 
 
-async def _take_design(node: Node, order: Order) -> None:
-    """Fetch the design from the requester under an agreement of its own; the shop cannot work without it."""
+def has_design(order: Order) -> bool:
+    """Tell whether the design of an order is here: at its buyer, and at a shop that has begun on it."""
+    is_here = order.side is Side.CONSUMER or order.state in (OrderState.IN_WORK, OrderState.DONE)
+    return bool(order.design_digest) and is_here
+
+
+async def design_of(node: Node, order_id: str) -> tuple[Order, bytes]:
+    """Read the design of an order, for the person who makes it; NotFound where this node does not have it yet."""
+    order = await node.store.get(Order, order_id)
+    if not has_design(order):
+        raise NotFound(
+            f"The design of order {order_id}, which is {order.state}, is not here.",
+            remedy=f"It is fetched from {order.peer_name} once the order is accepted; see that its node answers.",
+        )
+    return order, node.files.get(order.design_digest)
+
+
+async def _take_design(node: Node, order: Order) -> str:
+    """Fetch the design from the requester under an agreement of its own and name it: no shop can work without it."""
     key = f"design:{order.id}"
     agreement = await node.federation.negotiate(order.consumer, order.design_dataset, key=key)
     transfer = await node.federation.transfer(agreement, key=key)
     fetched = await node.federation.fetch(transfer, what=f"the design of {order.part}")
-    node.files.put(fetched.content)
+    digest = node.files.put(fetched.content)
+    if order.design_digest not in ("", digest):
+        raise PeerError(
+            f"{order.peer_name} ordered by the design {order.design_digest} and sent {digest}.",
+            remedy="Ask them which one is meant; nothing is made by another design than the one ordered.",
+        )
+    return digest
 
 
 async def _release(node: Node, run: Run) -> None:

@@ -87,6 +87,7 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
     revision = await node.store.get(Revision, job.revision) if job.revision else None
     process = await node.store.get(ProcessPlan, job.process_plan)
     order_id = derived_id("order", plan.id, provider)
+    digest = revision.file_digest if revision else job.facts["digest"]
     design = await publish_for(
         node,
         Draft(
@@ -94,7 +95,7 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
             subject=f"{job.revision or job.id}:{provider}",
             title=f"Design {job.facts['file_name']} for {quote.provider_name}",
             properties={
-                "digest": revision.file_digest if revision else job.facts["digest"],
+                "digest": digest,
                 "media_type": revision.media_type if revision else DESCRIBED,
                 "order": order_id,
             },
@@ -116,6 +117,8 @@ async def _draft(node: Node, job: Job, plan: Plan, mine: Sequence[Assignment]) -
         material=job.material,
         quantity=job.quantity,
         design_dataset=design.id,
+        design_name=job.facts["file_name"],
+        design_digest=digest,
         revision=job.revision,
         lines=tuple(_line(one, plan, process, own, revision=revision, job=job) for one in mine),
         price_eur=round(sum(one.price_eur for one in mine), 2),

@@ -1,6 +1,7 @@
 """The API of the node itself, of jobs, plans, runs, agreements, readings and the programme."""
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -278,6 +279,14 @@ async def _orders(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     return {"orders": await node_of(request).store.find(Order, limit=limit_of(request), newest=True)}
 
 
+async def _design(request: Request, _visitor: Visitor) -> Response:
+    order, content = await perform.design_of(node_of(request), request.path_params["id"])
+    name = quote(order.design_name or order.id, safe="")
+    # It comes from another organisation: a file to keep, never a page of this node.
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "ETag": f'"{order.design_digest}"'}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
 async def _events(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     after = request.query_params.get("after", "0")
     if not after.isdecimal() or len(after) > DIGITS_MAX:
@@ -308,6 +317,7 @@ ROUTES: tuple[Entry, ...] = (
     ("POST", "/jobs/{id}/cancel", "draw", _cancel_job),
     ("GET", "/jobs/{id}/summary", "read", _summary),
     ("GET", "/orders", "read", _orders),
+    ("GET", "/orders/{id}/design", "read", _design),
     ("POST", "/orders/{id}/stop", "operate", _stop_order),
     ("GET", "/plans/{id}", "read", _plan),
     ("GET", "/thread", "read", _thread),

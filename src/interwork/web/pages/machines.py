@@ -16,7 +16,7 @@ from interwork.core.errors import BadInput, Refused
 from interwork.core.event import Event, Tag
 from interwork.core.exchange import Dataset
 from interwork.core.ids import new_id
-from interwork.core.making import Inspection, Measurement, Run
+from interwork.core.making import Inspection, Measurement, Order, Run
 from interwork.core.resource import Blueprint, Meaning, Resource, ResourceKind, Signal
 from interwork.flows import ingest, look
 from interwork.flows.fulfil import perform
@@ -74,6 +74,8 @@ class MachineView:
     charts: tuple[Sample, ...]
     blueprint: Blueprint | None
     runs: tuple[Run, ...]
+    designs: frozenset[str]
+    """Orders of these runs whose design is here."""
     datasets: tuple[Dataset, ...]
     minutes: int
     state: int
@@ -173,12 +175,14 @@ async def machine_view(node: Node, tongue: Tongue, identifier: str, minutes: int
     blueprints = await node.store.find(Blueprint, resource=resource.id, limit=20)
     runs = await node.store.find(Run, resource=resource.id, limit=1000)
     runs.sort(key=lambda one: (one.ended_at is not None, -(one.released_at or now()).timestamp()))
+    orders = await node.store.find(Order, id=list({one.order for one in runs[:RUNS_MAX]}), limit=RUNS_MAX)
     return MachineView(
         row=_row(resource, samples),
         samples=samples,
         charts=tuple(charted[:CHARTS_MAX]),
         blueprint=max(blueprints, key=lambda one: one.admitted_at, default=None),
         runs=tuple(runs[:RUNS_MAX]),
+        designs=frozenset(one.id for one in orders if perform.has_design(one)),
         datasets=tuple(await node.store.find(Dataset, subject=resource.id, is_withdrawn=False, limit=20)),
         minutes=minutes,
         state=next((one.signal.number for one in samples if one.signal.meaning is Meaning.EXECUTION), 0),

@@ -28,6 +28,7 @@ from interwork.core.organisation import Membership, Organisation
 from interwork.core.planning import Match, Need, Plan, Quote
 from interwork.core.programme import Award, Call, CostShare, Disbursement, Gap, Project, Technology
 from interwork.core.resource import Blueprint, Resource, Signal
+from interwork.flows.fulfil.perform import has_design
 from interwork.flows.node import Node
 from interwork.flows.trace import trace
 from interwork.web.access import MAY, node_of, require
@@ -84,6 +85,8 @@ class NodeView:
     back: tuple[ThreadNode, ...]
     on: tuple[ThreadNode, ...]
     evidence: Evidence | None
+    design: bool
+    """Whether it is an order whose design is here."""
     fields: tuple[tuple[str, Any], ...]
     held: frozenset[str]
     """Which of the ids in the fields are held here, so that they are linked."""
@@ -141,6 +144,7 @@ async def node_view(node: Node, thread: str, identifier: str) -> NodeView:
         back=tuple(nodes[one] for one in before[1:] if one in nodes),
         on=tuple(nodes[one] for one in after[1:] if one in nodes),
         evidence=record if isinstance(record, Evidence) else None,
+        design=isinstance(record, Order) and has_design(record),
         fields=plain,
         held=frozenset([value for _, value in plain if isinstance(value, str) and await _is_held(node, value)]),
         address="" if address.startswith("/thread") else address,
