@@ -19,6 +19,7 @@ from interwork.cli.processes import Network, end_leftovers, pick_ports
 from interwork.cli.remote import plain
 from interwork.core.clock import parse_moment, rfc3339
 from interwork.core.errors import BadInput, MachineUnreachable, PeerUnreachable
+from interwork.core.exchange import DatasetKind
 from interwork.core.organisation import Role
 from interwork.simulate.faces.modbus import registers_of
 from interwork.simulate.profiles import make_profile
@@ -127,7 +128,8 @@ class Sample:
         self.console.print(f"  [green]✓[/green] {len(self.nodes) - 1} organisations are members of the institute")
         for machine in self.plan["machines"]:
             self._connect(machine)
-        for key in dict.fromkeys(one["node"] for one in self.plan["machines"]):
+        shops = list(dict.fromkeys(one["node"] for one in self.plan["machines"]))
+        for key in shops:
             patiently(self.nodes[key], "/api/publish")
         connected = len(self.machines)
         self.console.print(
@@ -144,6 +146,7 @@ class Sample:
         self.console.print(
             f"  [green]✓[/green] the award of {made['amount_eur']:,.0f} EUR and its project are recorded at both ends"
         )
+        await_offers(portal, {self.nodes[key].get("/api/node")["did"] for key in shops})
 
     def _connect(self, machine: dict[str, Any]) -> None:
         slug = self.slug(machine["name"])
@@ -220,6 +223,25 @@ def patiently(remote: Remote, path: str, body: object = None, **query: str) -> A
             if fault.code not in AWAY or time.monotonic() > deadline:
                 raise
         time.sleep(LOOK_S)
+
+
+def await_offers(portal: Remote, shops: set[str]) -> None:
+    """Wait until a portal's catalog holds what these nodes offer: it crawls them in rounds."""
+    deadline, missing = time.monotonic() + PATIENCE_S, shops
+    while missing and time.monotonic() < deadline:
+        try:
+            entries = portal.get("/api/catalog")["entries"]
+            missing = shops - {one["provider"] for one in entries if one["kind"] == DatasetKind.CAPACITY}
+        except (NodeSaid, PeerUnreachable) as fault:
+            if fault.code not in AWAY:
+                raise
+        if missing:
+            time.sleep(LOOK_S)
+    if missing:
+        raise PeerUnreachable(
+            f"The portal's catalog has no offer of {', '.join(sorted(missing))} after {PATIENCE_S:g} s.",
+            remedy="See why in the portal's log: it crawls each member in turn.",
+        )
 
 
 def _toml(value: object) -> str:

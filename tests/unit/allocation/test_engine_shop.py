@@ -11,10 +11,10 @@ from interwork.allocation import Limits, solve, verify
 from interwork.allocation.engine import Clock
 from interwork.allocation.problem import Status
 from interwork.allocation.problem.reading import parse
-from interwork.allocation.project.genetic import Search, by_project
+from interwork.allocation.project.genetic import by_project
 from interwork.allocation.project.serial import justified, schedule, span, tabulate
 from interwork.allocation.shop.dispatch import all_rules, dispatch
-from interwork.allocation.shop.solving import best_rule, lower_bound, makespan, warm
+from interwork.allocation.shop.solving import best_rule, lower_bound, makespan
 from interwork.allocation.shop.table import placements
 from interwork.allocation.shop.table import tabulate as tabulate_shop
 from interwork.allocation.shop.tabu import Tabu
@@ -118,30 +118,3 @@ def test_a_shop_whose_operations_join_has_a_plan_at_once_and_a_proof_soon():
     assert verify(problem, first) == []
     assert verify(problem, plan) == []
     assert (plan.status, plan.objective) == (Status.OPTIMAL, 12)
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 1000))
-def test_a_search_from_a_known_plan_begins_where_that_plan_is(seed):
-    """allocation 19: what CP-SAT leaves unproved is searched on from, never for worse.
-
-    Orders cannot say that a step of no time stands within another, so such a plan may begin later; it is kept itself.
-    """
-    problem = shop(seed, shortest=1)
-    plan = solve(problem, Limits(effort=1))
-    again = Tabu(tabulate_shop(problem), warm(problem, plan), 2)
-    assert again.best_span <= plan.objective
-    again.run(Clock(Limits(effort=1)), 1e18, 0)
-    assert lower_bound(tabulate_shop(problem)) <= again.best_span <= plan.objective
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 1000))
-def test_a_project_is_searched_on_from_a_known_plan_and_never_for_worse(seed):
-    """allocation 19: the plan that CP-SAT leaves unproved is among the members of the second search."""
-    net = tabulate(project(seed))
-    first = Search(net, 1)
-    first.run(Clock(Limits(effort=1)), 1e18)
-    again = Search(net, 2)
-    again.take(first.best)
-    assert again.best_span <= first.best_span

@@ -37,10 +37,6 @@ class Search:
         self.stale = 1 << 60
         """Children without a new best after which the search gives up."""
 
-    def take(self, start: list[int]) -> None:
-        """Take a known schedule among the members, to search on from it."""
-        self._add(order_of(self.net, start))
-
     def sampled(self, width: float) -> list[int]:
         """Draw an order by latest finish, blurred; width 0 is the plain rule."""
         key = [each + self.chance.uniform(-width, width) for each in self.latest] if width else self.latest

@@ -1,7 +1,4 @@
-"""Solve projects: the genetic search first, then CP-SAT from what it found; several modes go to CP-SAT at once.
-
-What CP-SAT leaves unproved of a project that is not large goes through the genetic search once more.
-"""
+"""Solve projects: the genetic search first, then CP-SAT from what it found; several modes go to CP-SAT at once."""
 
 import math
 
@@ -17,8 +14,6 @@ SHARE = 0.5
 MANY = 600
 """Activities above which CP-SAT gets most of the time."""
 SHARE_OF_MANY = 0.2
-SHARE_OF_PROOF = 0.8
-"""Of what is left when CP-SAT begins; the rest is the second genetic search's."""
 STALE = 100
 """Children per activity without a new best after which a project that is not large is handed over."""
 
@@ -37,23 +32,8 @@ def solve_project(problem: Problem, clock: Clock) -> Solution:
     found = written(problem, net, search.best, floor, "genetic search with justification")
     if found.status is Status.OPTIMAL or clock.is_up:
         return found
-    if clock.is_fixed:
-        # Counted work starts from what does not depend on how much there is, so that more is never worse.
-        return better(problem, found, prove(problem, clock, start))
-    proof = clock if net.count > MANY else clock.part(SHARE_OF_PROOF)
-    found = better(problem, found, prove(problem, proof, found))
-    if found.status is Status.OPTIMAL or clock.is_up or net.count > MANY:
-        return found
-    return better(problem, found, _again(problem, net, found, clock))
-
-
-def _again(problem: Problem, net: Net, found: Solution, clock: Clock) -> Solution:
-    """Search on from a plan until the clock is up."""
-    search = Search(net, clock.limits.seed + 1)
-    search.floor = math.ceil(found.bound)
-    search.take([each.start for each in sorted(found.placements, key=lambda each: each.activity)])
-    search.run(clock, clock.deadline)
-    return written(problem, net, search.best, search.floor, "genetic search from CP-SAT's plan")
+    # Counted work starts from what does not depend on how much there is, so that more is never worse.
+    return better(problem, found, prove(problem, clock, start if clock.is_fixed else found))
 
 
 def written(problem: Problem, net: Net, start: list[int], floor: int, solver: str) -> Solution:

@@ -3,7 +3,6 @@
 Above some hundreds of operations with many machines each, CP-SAT alone is weak and the tabu search gets most of the
 time. Where operations have hardly any choice, CP-SAT gets nearly all: a hint from afar holds it where it is. Between
 the two they share; a tabu search that finds nothing new for long hands over early, so that small shops are soon proved.
-What CP-SAT leaves unproved goes through the tabu search once more, from the best plan.
 """
 
 import math
@@ -14,14 +13,12 @@ from interwork.allocation.engine.limits import Clock
 from interwork.allocation.network.solving import solve_general, solve_network
 from interwork.allocation.problem.model import Problem, Solution, Status
 from interwork.allocation.shop.dispatch import all_rules, dispatch
-from interwork.allocation.shop.table import Sequences, Table, is_chained, placements, sequences_of, tabulate, times
+from interwork.allocation.shop.table import Sequences, Table, is_chained, placements, tabulate, times
 from interwork.allocation.shop.tabu import Tabu
 
 LARGE = 1500
 """Modes above which the tabu search gets most of the time."""
 SHARE, SHARE_OF_LARGE, SHARE_OF_RIGID = 0.35, 0.8, 0.06
-SHARE_OF_PROOF = 0.85
-"""Of what is left when CP-SAT begins; the rest is the second tabu search's."""
 RIGID = 1.5
 """Modes per operation below which a shop is hardly flexible."""
 STALE = 60
@@ -43,20 +40,8 @@ def solve_shop(problem: Problem, clock: Clock) -> Solution:
     found = better(problem, start, _solution(problem, table, search.best, floor, "tabu search"))
     if found.status is Status.OPTIMAL or clock.is_up:
         return found
-    if clock.is_fixed:
-        # Counted work starts from what does not depend on how much there is, so that more is never worse.
-        return better(problem, found, prove(problem, clock, start))
-    found = better(problem, found, prove(problem, clock.part(SHARE_OF_PROOF), found))
-    if found.status is Status.OPTIMAL or clock.is_up:
-        return found
-    return better(problem, found, _again(problem, table, found, clock))
-
-
-def _again(problem: Problem, table: Table, found: Solution, clock: Clock) -> Solution:
-    """Search on from a plan until the clock is up."""
-    search = Tabu(table, warm(problem, found), clock.limits.seed + 1)
-    search.run(clock, clock.deadline, math.ceil(found.bound))
-    return _solution(problem, table, search.best, math.ceil(found.bound), "tabu search from CP-SAT's plan")
+    # Counted work starts from what does not depend on how much there is, so that more is never worse.
+    return better(problem, found, prove(problem, clock, start if clock.is_fixed else found))
 
 
 def _share(table: Table) -> float:
@@ -133,8 +118,3 @@ def _along(table: Table, least: list[int], *, forward: bool) -> list[int]:
                 found[onward[x]] = found[x] + least[x]
                 x = onward[x]
     return found
-
-
-def warm(problem: Problem, known: Solution) -> Sequences:
-    """Read the machine orders of a known plan, to search on from it."""
-    return sequences_of(tabulate(problem), known.placements, problem)

@@ -11,7 +11,7 @@ from interwork import __version__
 from interwork.consortium import metrics
 from interwork.core.clock import parse_moment, to_us
 from interwork.core.errors import BadInput, Refused
-from interwork.core.exchange import Agreement, Dataset, Receipt, Transfer
+from interwork.core.exchange import Agreement, CatalogEntry, Dataset, Receipt, Transfer
 from interwork.core.ids import new_id
 from interwork.core.making import Inspection, Job, Measurement, Order, Run, RunState
 from interwork.core.planning import Plan
@@ -93,6 +93,11 @@ async def _publish(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
 async def _offers(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
     found = await node_of(request).store.find(Dataset, is_withdrawn=False, limit=limit_of(request), newest=True)
     return {"offers": found}
+
+
+async def _catalog(request: Request, _visitor: Visitor) -> Any:  # noqa: ANN401
+    found = await node_of(request).store.find(CatalogEntry, is_gone=False, limit=limit_of(request), newest=True)
+    return {"entries": found}
 
 
 async def _withdraw(request: Request, visitor: Visitor) -> Any:  # noqa: ANN401
@@ -309,6 +314,7 @@ ROUTES: tuple[Entry, ...] = (
     ("POST", "/connect", "operate", _connect),
     ("POST", "/publish", "agree", _publish),
     ("GET", "/offers", "read", _offers),
+    ("GET", "/catalog", "read", _catalog),
     ("POST", "/offers/{id}/withdraw", "agree", _withdraw),
     ("POST", "/jobs", "draw", _submit),
     ("GET", "/jobs", "read", _jobs),
