@@ -156,12 +156,13 @@ def _check_same(known: Job, digest: str, request: MakeRequest) -> None:
 
 
 async def proceed(node: Node, job_id: str, *, actor: str = "node") -> Job:
-    """Carry a job on that was stopped on purpose after an arrow, or that failed."""
+    """Carry a job on that was stopped on purpose after an arrow, or that failed; who offers is asked anew."""
     job = await node.store.get(Job, job_id)
     if job.state == "running" or job.step is JobStep.DONE:
         return job
-    going = msgspec.structs.replace(job, state="running", remedy="", facts={**job.facts, "until": ""})
-    await node.store.commit(Change(actor).put(going, expect=job).event(Tag.JOB_MOVED, job_id, step=job.step.value))
+    step = JobStep.SEARCH if job.step is JobStep.MATCH else job.step
+    going = msgspec.structs.replace(job, state="running", step=step, remedy="", facts={**job.facts, "until": ""})
+    await node.store.commit(Change(actor).put(going, expect=job).event(Tag.JOB_MOVED, job_id, step=step.value))
     return going
 
 

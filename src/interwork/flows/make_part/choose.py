@@ -27,6 +27,12 @@ SOLVE_S = 6.0
 PROVIDERS_MAX = 50
 """Providers asked for a quote, those with the fewest missing requirements first."""
 
+RELAX = "Relax what is named in the reasons, or ask the institute to open a call for the gap."
+LATER = (
+    "The catalog holds no offer yet. One published a moment ago is there after the portal's next round: "
+    "carry the job on then."
+)
+
 
 async def search(node: Node, job: Job) -> tuple[Job, str]:
     """Ask the portal's catalog for capacity in the processes the plan needs."""
@@ -77,7 +83,7 @@ async def match_offers(node: Node, job: Job) -> tuple[Job, str]:
         raise NoPlan(
             f"Nobody in the network can do {', '.join(one.name for one in uncovered)}.",
             reasons=tuple(_nearest(operation.id, operation.name, matches) for operation in uncovered),
-            remedy="Relax what is named in the reasons, or ask the institute to open a call for the gap.",
+            remedy=RELAX if offers else LATER,
         )
     feasible = [one for one in matches if one.is_feasible]
     providers = {one.provider for one in feasible}

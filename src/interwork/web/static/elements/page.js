@@ -36,7 +36,6 @@ class PauseButton extends HTMLElement {
   connectedCallback() {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "slim";
     button.textContent = say("Pause");
     button.addEventListener("click", () => {
       const paused = document.documentElement.classList.toggle("paused");
