@@ -84,6 +84,7 @@ def scans(draw):
 )
 @settings(max_examples=300, deadline=None)
 def test_shaping_keeps_what_a_loop_over_single_readings_keeps_in_any_batches(readings, cuts, wide):
+    """streams 22: columns give what a loop over single readings gives, whatever the data and the size of batches."""
     reference, made, expected = Reference(), [], []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shaper, "WIDE", wide)
