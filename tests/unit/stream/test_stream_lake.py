@@ -191,8 +191,8 @@ def test_the_log_is_synced_before_an_append_returns_and_file_and_folder_before_t
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([*command, tmp_path / "data"], check=True, env=environment, timeout=100, capture_output=True)
     lines = trace.read_text(errors="replace").splitlines()
-    append = [line for line in between(lines, '"A"', '"B"') if "sync(" in line]
-    sealed = [line for line in between(lines, '"B"', "\0") if "sync(" in line or "rename(" in line]
+    append = [line for line in between(lines, '"A', '"B') if "sync(" in line]
+    sealed = [line for line in between(lines, '"B', "\0") if "sync(" in line or "rename(" in line]
     assert any("hot.duckdb.wal" in line for line in append)
     order = [first(sealed, part) for part in (".tmp>", "rename(", "main/reading>", "catalog.sqlite3")]
     assert order == sorted(order)

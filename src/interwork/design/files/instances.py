@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"'|/\*|;")
 _INSTANCE = re.compile(r"\s*#(\d{1,12})\s*=\s*([A-Z][A-Z0-9_]*)?\s*\(")
 _RECORD = re.compile(r"([A-Z][A-Z0-9_]*)\s*\(")
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[Ee][-+]?\d+)?")
-_NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|\d+\.?#)", re.IGNORECASE)
+_NO_NUMBER = re.compile(r"nan|inf|#ind", re.IGNORECASE)
 """What broken programs write for a number they do not have."""
 _ESCAPE = re.compile(r"\\X([24])\\([0-9A-Fa-f]*)\\X0\\|\\X\\([0-9A-Fa-f]{2})|\\S\\(.)|\\\\")
 REFERENCE = re.compile(r"#(\d{1,12})")
