@@ -2,10 +2,10 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 from machines.running import free_port
@@ -14,6 +14,14 @@ from machines.running import free_port
 def nats_program():
     found = Path(sys.executable).parent / "nats-server"
     return str(found if found.exists() else shutil.which("nats-server") or found)
+
+
+def is_healthy(address):
+    try:
+        with urllib.request.urlopen(address + "/healthz", timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 class NatsCluster:
@@ -58,16 +66,13 @@ class NatsCluster:
             self.processes[index] = subprocess.Popen([nats_program(), "-c", str(file)], stdout=sink, stderr=sink)
 
     def wait(self):
-        deadline = time.monotonic() + 20
-        for port, process in zip(self.ports, self.processes, strict=True):
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, "a NATS server has ended"
-                    assert time.monotonic() < deadline, "a NATS server did not answer in time"
-                    time.sleep(0.05)
+        """Wait until each server answers and knows the leader: asked before that, JetStream gives no answer."""
+        deadline = time.monotonic() + 30
+        for address, process in zip(self.monitor_addresses, self.processes, strict=True):
+            while not is_healthy(address):
+                assert process.poll() is None, "a NATS server has ended"
+                assert time.monotonic() < deadline, "a NATS server did not answer in time"
+                time.sleep(0.05)
 
     def kill(self, index):
         self.processes[index].send_signal(signal.SIGKILL)

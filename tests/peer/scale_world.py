@@ -72,6 +72,7 @@ class World:
 
         with psycopg.connect(self.postgres.catalog(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
+        self.nats.wait()  # the test before may have killed one
         given = {
             "catalog": self.postgres.catalog(name),
             "store": f"s3://{BUCKET}/{name}",
