@@ -41,6 +41,8 @@ async def test_a_shop_takes_out_the_design_it_ordered_by_and_works_by_no_other(t
             assert await command(elm, "orders", "--design", order.id, "--to", str(tmp_path)) == 0
             assert (tmp_path / "bracket.step").read_bytes() == DESIGN.read_bytes()
             assert "bracket.step" in capsys.readouterr().out
+            assert await command(elm, "orders", "--design", order.id, "--to", str(tmp_path)) == 1
+            assert "is there already" in capsys.readouterr().err
             assert await command(ash, "orders", "--design", other.id, "--to", str(tmp_path / "no")) == 1
             assert "is not here" in capsys.readouterr().err
             assert not (tmp_path / "no").exists()

@@ -116,6 +116,8 @@ def _take_out(remote: Remote, order_id: str, to: Path | None, *, as_json: bool) 
     if to is None:
         raise BadInput("Where is the design to be written?", remedy="Give --to FILE, or --to FOLDER.")
     path = to / Path(order.get("design_name") or order_id).name if to.is_dir() else to
+    if path != to and path.exists():  # the name is another organisation's: it replaces nothing of ours
+        raise BadInput(f"{path} is there already.", remedy="Give --to FILE, with a name of your own.")
     content = b"".join(remote.download(f"/api/orders/{quote(order_id)}/design"))
     try:
         path.write_bytes(content)
