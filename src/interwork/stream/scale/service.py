@@ -58,8 +58,12 @@ class Scaled(Historian):
         scaled._keeper, scaled._since = anyio.CapacityLimiter(1), anyio.current_time()
         if source is not None:
             scaled._held = await scaled._thread(Held, folder / "held", held_bytes)
-        await scaled._open()
-        await scaled._find_log()
+        try:
+            await scaled._open()
+            await scaled._find_log()
+        except BaseException:
+            await scaled.close()
+            raise
         return scaled
 
     async def _find_log(self) -> None:

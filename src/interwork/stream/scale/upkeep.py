@@ -17,7 +17,7 @@ from interwork.stream.historian.engine import run_query, telling
 from interwork.stream.historian.lake import FRESH, HOUR_US, File, quoted
 from interwork.stream.scale import sql
 from interwork.stream.scale.place import SharedEngine
-from interwork.stream.scale.writing import SETTLED_MAX, TRIES, Writing
+from interwork.stream.scale.writing import SETTLED_MAX, Writing, again
 
 BEGINNING, END = -(1 << 63), (1 << 63) - 1
 
@@ -141,19 +141,15 @@ class Upkeep:
 
     def _apart(self, act: Callable[[], None]) -> None:
         """Act in a transaction of the lake, again where another sink's got in its way."""
-        cursor = self.engine.sealing
-        for left in reversed(range(TRIES)):
-            try:
-                cursor.execute("BEGIN")
-                act()
-                cursor.execute("COMMIT")
-            except duckdb.TransactionException as fault:
-                self.writing.roll_back()
-                if not left or "onflict" not in str(fault):
-                    raise
-            except duckdb.Error:
-                self.writing.roll_back()
-                raise
-            else:
-                break
+        again(partial(self._act_whole, act), self.engine.refresh)
         self.engine.refresh()
+
+    def _act_whole(self, act: Callable[[], None]) -> None:
+        cursor = self.engine.sealing
+        try:
+            cursor.execute("BEGIN")
+            act()
+            cursor.execute("COMMIT")
+        except duckdb.Error:
+            self.writing.roll_back()
+            raise

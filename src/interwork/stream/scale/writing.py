@@ -5,7 +5,9 @@ files that no catalog names, which are removed a day later. A reading that the l
 and time, is dropped in the transaction that adds the later one.
 """
 
+import random
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,8 +26,10 @@ SPANS_MAX = 48
 """Files of one flush at the most; a long backfill is cut into longer spans."""
 SETTLED_MAX = 24
 """Hours settled in one go at the most."""
-TRIES = 5
+TRIES = 8
 """Times a transaction is tried that other sinks' transactions got in the way of."""
+APART_S = 0.05
+"""How long at the most the second try waits, each later one twice as long: two sinks in step would never get apart."""
 
 
 class Outrun(Exception):
@@ -34,6 +38,20 @@ class Outrun(Exception):
     def __init__(self, progress: int) -> None:
         super().__init__(f"Another sink has written up to message {progress}.")
         self.progress = progress
+
+
+def again(act: Callable[[], None], look: Callable[[], None]) -> None:
+    """Act, and after a random wait look and act again where another sink's transaction got in its way."""
+    for turn in range(TRIES):
+        try:
+            act()
+        except duckdb.TransactionException as fault:
+            if turn == TRIES - 1 or "onflict" not in str(fault):
+                raise
+            time.sleep(random.uniform(0, APART_S * 2**turn))  # noqa: S311 - jitter, not a secret
+            look()
+        else:
+            return
 
 
 class Writing:
@@ -124,15 +142,7 @@ class Writing:
         """Drop, add and move progress in one transaction; tried again where another sink's got in its way."""
         engine = self.engine
         expected = {part: engine.progress[part] for part in self._parts}
-        for left in reversed(range(TRIES)):
-            try:
-                self._transact(drop, files, expected, upto)
-            except duckdb.TransactionException as fault:
-                if not left or "onflict" not in str(fault):
-                    raise
-                engine.refresh()
-            else:
-                return
+        again(lambda: self._transact(drop, files, expected, upto), engine.refresh)
 
     def _transact(
         self,
