@@ -12,8 +12,8 @@ run: setup ## start the sample network and make a real part across it (Ctrl-C st
 	@$(BIN)/interwork demo
 
 test: setup-test lint types imports ## check everything: lint, types, imports, all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider tests --ignore tests/browser
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/browser # alone: the browser's driver keeps an event loop of its own
+	@$(BIN)/python tests/again.py .venv/pytest -n 2 --dist loadfile tests --ignore tests/browser
+	@$(BIN)/python tests/again.py .venv/pytest tests/browser # alone: the browser's driver keeps an event loop of its own
 
 setup: .venv/.ready ## prepare .venv and the static files
 
