@@ -47,7 +47,7 @@ def running_postgres(*, fsync="off"):
             yield folder
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
     finally:
         shutil.rmtree(folder)
 
@@ -66,7 +66,7 @@ def start(folder, make, serve):
 
 
 def wait_for(folder, server):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return psycopg.connect(f"host={folder} user=postgres dbname=postgres").close()

@@ -447,12 +447,15 @@ def test_a_second_process_is_told_who_has_the_readings_and_what_to_do(tmp_path):
 async def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered(held, monkeypatch):
     """streams 8: a long question is stopped at its limit; two read at a time, within 256 MB."""
     await held.append(batch((1, 1, 1.0)))
-    monkeypatch.setattr(opening, "QUERY_S", 0.2)
-    monkeypatch.setattr(
-        historian.queries, "usage", lambda _, cursor: cursor.execute("FROM range(1000000000) SELECT sum(sin(range))")
-    )
-    with pytest.raises(LimitReached, match="time limit"):
-        await held.usage()
+    with monkeypatch.context() as hurried:
+        hurried.setattr(opening, "QUERY_S", 0.2)
+        hurried.setattr(
+            historian.queries,
+            "usage",
+            lambda _, cursor: cursor.execute("FROM range(9000000000) SELECT sum(sin(range))"),
+        )
+        with pytest.raises(LimitReached, match="time limit"):
+            await held.usage()
     assert len(await held.readings([1], 0, 9)) == 1
 
 
@@ -460,7 +463,7 @@ async def test_a_question_whose_asker_goes_away_is_stopped(held, monkeypatch):
     monkeypatch.setattr(
         historian.queries, "usage", lambda _, cursor: cursor.execute("FROM range(9000000000) SELECT sum(sin(range))")
     )
-    with anyio.fail_after(10), anyio.move_on_after(0.2) as gone:
+    with anyio.fail_after(30), anyio.move_on_after(0.2) as gone:
         await held.usage()
     assert gone.cancelled_caught
 

@@ -4,15 +4,17 @@ import shutil
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import anyio
 import numpy as np
 import pytest
 from historian_pool import Pool
 
 from interwork.core.clock import from_us
-from interwork.core.errors import BadInput, Damaged, DiskFull
+from interwork.core.errors import BadInput, Damaged, DiskFull, Unusable
 from interwork.core.resource import BatchBuilder
 from interwork.core.settings import Limits
 from interwork.stream import Historian, batch_of
+from interwork.stream.columns import FIRST_US, LAST_US
 from interwork.stream.historian import engine, lake, sealing, service
 from interwork.stream.historian.keeping import Keeping
 
@@ -254,6 +256,53 @@ async def test_the_same_batch_sent_again_is_stored_once_and_a_corrected_value_is
         ]
 
     assert await held._thread(versions) == [(1.0,), (2.0,)]
+
+
+@pytest.mark.parametrize("stamp", [-(1 << 63), (1 << 63) - 1, FIRST_US - 1, LAST_US + 1])
+async def test_a_stamp_of_no_year_is_refused_and_what_came_before_it_is_sealed(held, stamp):
+    """streams 14: it would have no hour, and so nothing would ever be sealed again."""
+    await held.append(numbers(1, [FIRST_US, 0, LAST_US]))
+    with pytest.raises(BadInput, match="1 of 2 readings have a time that is in no year from 1 to 9999"):
+        await held.append(numbers(1, [1, stamp]))
+    assert await held.seal() == 3
+    assert await times(held, 1) == [FIRST_US, 0, LAST_US]
+
+
+async def test_a_text_that_cannot_be_written_is_refused_and_the_others_of_its_commit_are_kept(held):
+    """One half of a surrogate pair is no character: what came beside it is acknowledged only where it was kept."""
+    faults, kept = [], []
+
+    async def keep_text(at, text):
+        builder = BatchBuilder()
+        builder.add(1, BASE + at, text)
+        try:
+            kept.append(await held.append(builder.take()))
+        except BadInput as fault:
+            faults.append(str(fault))
+
+    async with anyio.create_task_group() as tasks:
+        for at, text in enumerate(["a", "b", "\ud800", "c", "\0"]):
+            tasks.start_soon(keep_text, at, text)
+    assert len(faults) == 1
+    assert sorted(kept) == [1, 2, 3, 4]
+    assert (await held.readings([1], BASE, BASE + 5)).text == ["a", "b", "c", "\0"]
+
+
+async def test_what_an_unforeseen_fault_kept_from_being_written_is_not_acknowledged(held, monkeypatch):
+    """streams 1: of appends that share a commit, not only the one that met the fault says so."""
+    monkeypatch.setattr(held._engine, "insert", lambda *_: 1 // 0)
+    met = []
+
+    async def keep_one(at):
+        try:
+            met.append(await held.append(numbers(1, [BASE + at])))
+        except (ZeroDivisionError, Unusable) as fault:
+            met.append(type(fault))
+
+    async with anyio.create_task_group() as tasks:
+        for at in range(5):
+            tasks.start_soon(keep_one, at)
+    assert set(met) == {ZeroDivisionError, Unusable}
 
 
 async def test_stamps_far_off_a_leap_day_and_the_hour_clocks_change_are_kept_as_they_are(held):

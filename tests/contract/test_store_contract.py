@@ -315,7 +315,7 @@ async def test_a_chain_without_its_head_takes_no_more_changes(store, url):
 async def test_a_subscriber_hears_the_ids_and_tables_of_a_commit(store):
     async with store.changes() as changes:
         await store.commit(Change().put(note("a")).event(Tag.NODE_STARTED, "n").delete(Peer, "p"))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert await changes.receive() == {"a", "settings", "n", "events", "p", table_of(Peer)}
 
 
@@ -594,7 +594,9 @@ async def keeps_one_chain(new_url, plan) -> None:
         assert [e async for e in other.dump(secrets=True)] == [e async for e in store.dump(secrets=True)]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(plan=CHANGES)
 def test_any_changes_in_any_order_make_one_chain_that_survives_an_export(new_url, plan):
     anyio.run(keeps_one_chain, new_url, plan)

@@ -9,14 +9,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 
-def make(folder, *, passphrase=None):
-    """Write ca.pem, server.pem, server.key, client.pem, client.key (and locked.key with a passphrase)."""
+def make(folder, *, passphrase=None, start=None):
+    """Write ca.pem, server.pem, server.key, client.pem, client.key (and locked.key with a passphrase).
+
+    They are valid for two days; from now on, or those of server and client from a start.
+    """
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("the tests' authority", ca_key, None, ca_key)
     _write(folder / "ca.pem", ca.public_bytes(Encoding.PEM))
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate(f"the tests' {name}", key, ca, ca_key)
+        certificate = _certificate(f"the tests' {name}", key, ca, ca_key, start)
         _write(folder / f"{name}.pem", certificate.public_bytes(Encoding.PEM))
         _write(folder / f"{name}.key", _key(key, NoEncryption()))
         if passphrase:
@@ -33,9 +36,9 @@ def _write(path, octets):
     path.chmod(0o644)
 
 
-def _certificate(name, key, ca, ca_key):
+def _certificate(name, key, ca, ca_key, start=None):
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    start = datetime.now(UTC) - timedelta(hours=1)
+    start = start or datetime.now(UTC) - timedelta(hours=1)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -33,7 +33,7 @@ class Mosquitto:
         self.process = subprocess.Popen(
             [program("mosquitto"), "-c", str(self.file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -53,4 +53,4 @@ class Mosquitto:
         if self.process.poll() is None:
             self.thaw()
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)

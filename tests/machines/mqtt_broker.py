@@ -9,6 +9,8 @@ import sys
 from amqtt.broker import Broker
 from commands import serve_commands
 
+from interwork.simulate.broker import Subscriptions
+
 
 async def main(port, folder=""):
     listener = {"type": "tcp", "bind": f"127.0.0.1:{port}"}
@@ -21,6 +23,7 @@ async def main(port, folder=""):
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
+    broker._subscriptions = Subscriptions()
     await broker.start()
     await serve_commands(lambda *_: None)
     await broker.shutdown()

@@ -45,7 +45,7 @@ async def friend(port, *topics, user=None):
         await client.disconnect()
 
 
-async def until(is_so, *, within_s=10):
+async def until(is_so, *, within_s=30):
     """Wait until something is so, or fail."""
     with anyio.fail_after(within_s):
         while not is_so():  # noqa: ASYNC110 - another process makes it so

@@ -46,9 +46,13 @@ class NatsCluster:
         self.monitors = [free_port() for _ in range(count)]
         self.sync = sync
         self.processes = [None] * count
-        for index in range(count):
-            self.start(index)
-        self.wait()
+        try:
+            for index in range(count):
+                self.start(index)
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def servers(self):
@@ -79,7 +83,7 @@ class NatsCluster:
 
     def wait(self):
         """Wait until each server answers, and the leader knows each of them: asked before, JetStream refuses."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         for address, process in zip(self.monitor_addresses, self.processes, strict=True):
             while not is_healthy(address):
                 assert process.poll() is None, "a NATS server has ended"
@@ -99,7 +103,7 @@ class NatsCluster:
 
     def kill(self, index):
         self.processes[index].send_signal(signal.SIGKILL)
-        self.processes[index].wait(10)
+        self.processes[index].wait(30)
 
     def wipe(self, index):
         shutil.rmtree(self.store(index))
@@ -109,4 +113,4 @@ class NatsCluster:
             if process is not None and process.poll() is None:
                 process.kill()
             if process is not None:
-                process.wait(10)
+                process.wait(30)

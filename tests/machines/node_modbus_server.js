@@ -1,6 +1,6 @@
 // A modbus-serial server, slow and with delayed acknowledgements: node_modbus_server.js PORT. Register and input a
 // hold a until written, coil a is on where a is even. Addresses 50 to 52 and 200 are forbidden, register 60 takes no
-// write, and answers for addresses from 1000 on come a second late.
+// write, and answers for addresses from 1000 on come three seconds late.
 const { ServerTCP } = require('modbus-serial');
 const written = new Map();
 const coils = new Map();
@@ -9,7 +9,7 @@ const refuse = (code) => Promise.reject(Object.assign(new Error('refused'), { mo
 const held = (address) => {
   if (isForbidden(address)) return refuse(2);
   const value = written.has(address) ? written.get(address) : address;
-  return address >= 1000 ? new Promise((done) => setTimeout(() => done(value), 1000)) : value;
+  return address >= 1000 ? new Promise((done) => setTimeout(() => done(value), 3000)) : value;
 };
 const coil = (address) => (isForbidden(address) ? refuse(2) : coils.has(address) ? coils.get(address) : address % 2 === 0);
 new ServerTCP(

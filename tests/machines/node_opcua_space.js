@@ -1,6 +1,6 @@
 // A node-opcua server whose address space has what real ones have: node_opcua_space.js PORT FIRST_NAMESPACE.
 // Three namespaces, of which the machine's own comes at the index that FIRST_NAMESPACE (first|last) leaves it. Commands:
-// set|NAME|NUMBER.
+// set|NAME|NUMBER, array|NAME|JSON.
 const {
   OPCUAServer, DataType, VariantArrayType, makeEUInformation, StatusCodes, coerceNodeId, standardUnits,
 } = require('node-opcua');
@@ -31,6 +31,14 @@ const [port, order] = process.argv.slice(2);
   add('Matrix', DataType.Double,
     { arrayType: VariantArrayType.Matrix, dimensions: [2, 2], value: new Float64Array([1, 2, 3, 4]) },
     { valueRank: 2, arrayDimensions: [2, 2] });
+  add('Flags', DataType.Boolean, { arrayType: VariantArrayType.Array, value: [true, false, true] }, { valueRank: 1 });
+  add('Words', DataType.String, { arrayType: VariantArrayType.Array, value: ['door', null] }, { valueRank: 1 });
+  add('Long', DataType.Double, { arrayType: VariantArrayType.Array, value: new Float64Array(65) }, { valueRank: 1 });
+  add('Empty', DataType.Double, { arrayType: VariantArrayType.Array, value: new Float64Array(0) }, { valueRank: 1 });
+  const owner = add('Own', DataType.Double, { arrayType: VariantArrayType.Array, value: new Float64Array([5]) }, { valueRank: 1 });
+  cell.addVariable({
+    componentOf: owner, browseName: '[0]', nodeId: `ns=${n};s=Own[0]`, dataType: 'Double', value: { dataType: DataType.Double, value: 5 },
+  });
   add('Range', DataType.ExtensionObject, { value: null }, { dataType: 'Range' });
   add('Name', DataType.LocalizedText, { value: { text: 'Fräse', locale: 'de' } });
   add('Started', DataType.DateTime, { value: new Date('2026-01-05T08:00:00Z') });
@@ -80,8 +88,10 @@ const [port, order] = process.argv.slice(2);
   await server.start();
   console.log('READY');
   readline.createInterface({ input: process.stdin }).on('line', (line) => {
-    const [, name, value] = line.split('|');
-    known[name].setValueFromSource({ dataType: known[name].readValue().value.dataType, value: Number(value) });
+    const [verb, name, value] = line.split('|');
+    const { dataType } = known[name].readValue().value;
+    known[name].setValueFromSource(verb === 'array'
+      ? { dataType, arrayType: VariantArrayType.Array, value: JSON.parse(value) } : { dataType, value: Number(value) });
     console.log('OK');
   });
 })().catch((fault) => { console.error(fault); process.exit(1); });

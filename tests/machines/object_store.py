@@ -18,13 +18,6 @@ def weed_program():
     return str(found if found.exists() else shutil.which("weed") or found)
 
 
-def low_port():
-    """Find a port that has another one 10,000 above it, where SeaweedFS listens for its own calls."""
-    while (port := free_port()) > 55_000:
-        continue
-    return port
-
-
 class StoreEnded(AssertionError):
     """The server ended by itself; the words are the last it wrote."""
 
@@ -37,7 +30,7 @@ class ObjectStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = None
         for tries_left in (3, 2, 1, 0):
-            self.ports = {name: low_port() for name in ("s3", "master", "volume", "filer")}
+            self.ports = {name: free_port() for name in ("s3", "master", "volume", "filer")}
             try:
                 self.start()
                 break
@@ -56,7 +49,7 @@ class ObjectStore:
         words += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # these two have fixed ports, which two stores would share
         with (self.folder / "weed.log").open("ab") as sink:
             self.process = subprocess.Popen(words, stdout=sink, stderr=sink)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 60
         while not self._has_bucket():
             if self.process.poll() is not None:
                 said = (self.folder / "weed.log").read_text(errors="replace").splitlines()[-5:]
@@ -78,4 +71,4 @@ class ObjectStore:
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(30)

@@ -199,7 +199,7 @@ async def main(port, options):
     machine = Machine(server, index, await server.nodes.objects.add_object(index, "Machine"))
     for name, value in VALUES.items():
         await machine.add(name, value)
-    await machine.folder.add_variable(index, "Samples", [1.0, 2.0])
+    await machine.folder.add_variable(index, "Samples", [1.0] * 65)
     await machine.folder.add_property(index, "SerialNumber", "4711")
     if options.get("machinery"):
         await machine.add_machinery()

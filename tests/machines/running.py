@@ -1,6 +1,8 @@
 """Real machine servers in child processes on loopback, and what the connector contract needs to know of each."""
 
+import itertools
 import os
+import secrets
 import select
 import signal
 import socket
@@ -19,10 +21,24 @@ HERE = Path(__file__).parent
 START_S = 40
 
 
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(10_000 + WORKER, 20_000, WORKERS)
+"""Below the ports a kernel hands out by itself, as are those 10,000 above, and each worker has its own: nobody else
+takes one before its server does."""
+_turns = itertools.count(secrets.randbelow(len(PORTS)))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Find a port that nothing listens on; it is not given again before thousands of others were."""
+    for turn in itertools.islice(_turns, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port := PORTS[turn % len(PORTS)]))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class Server:
@@ -61,7 +77,7 @@ class Server:
         """Give a command and wait until it is carried out; return what the server said."""
         self.process.stdin.write(("|".join(map(str, words)) + "\n").encode())
         self.process.stdin.flush()
-        return self._expect("OK", 10)
+        return self._expect("OK", 30)
 
     def freeze(self):
         os.kill(self.process.pid, signal.SIGSTOP)
@@ -74,7 +90,7 @@ class Server:
         if self.process.poll() is None:
             self.thaw()
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
         self.process.stdin.close()
         self.process.stdout.close()
 
@@ -147,7 +163,7 @@ def http_machine():
         servers=[server],
         change=lambda count: server.tell("set", "PartCount", int(count)),
         lose=server.stop,
-        options={"interval_s": 0.1, "timeout_s": 2},
+        options={"interval_s": 0.1, "timeout_s": 5},
     )
 
 

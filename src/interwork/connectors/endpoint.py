@@ -2,13 +2,29 @@
 
 import logging
 import socket
+import ssl
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from interwork.core.clock import now
 from interwork.core.errors import BadInput, MachineUnreachable
+
+_SOON = timedelta(days=30)
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL, by its version, calls an answer that is no TLS."""
+_UNKNOWN_SIGNER = "its certificate is signed by nobody that is trusted here: give its authority as the option ca_file"
+_CERTIFICATE_FAULTS = {
+    # as OpenSSL numbers them (X509_V_ERR)
+    9: "its certificate is not valid yet: compare the clocks of both computers",
+    10: "its certificate, or that of its authority, has expired: have it renewed there",
+    **dict.fromkeys((18, 19, 20, 21), _UNKNOWN_SIGNER),
+    62: "its certificate names another host: use the name that it has",
+    64: "its certificate does not name this IP address: use the name that it has",
+}
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +44,29 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 def reason(fault: BaseException) -> str:
     """Say in words why a connection failed; what a library raises, in its own."""
+    inner = getattr(fault, "certificate_error", None) or getattr(fault, "os_error", None)  # as aiohttp wraps them
+    if isinstance(inner, Exception):
+        return reason(inner)
     if isinstance(fault, ConnectionRefusedError):
         return "nobody listens there"
     if isinstance(fault, socket.gaierror):
         return "there is no such name"
     if isinstance(fault, TimeoutError):
         return "no answer came in time"
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_FAULTS.get(fault.verify_code) or f"its certificate is refused: {fault.verify_message}"
+    if isinstance(fault, ssl.SSLError) and fault.reason in _NO_TLS:
+        return "no TLS is spoken on this port"
     return str(fault)[:160] or type(fault).__name__
+
+
+def ends_soon(what: str, valid_to: datetime, remedy: str) -> list[str]:
+    """Remark that a certificate ends within a month, while there is time; empty where it does not."""
+    left = valid_to - now()
+    if left > _SOON:
+        return []
+    when = f"ends on {valid_to:%Y-%m-%d}, in {left.days} days" if left.days >= 0 else f"ended on {valid_to:%Y-%m-%d}"
+    return [f"{what} {when}: {remedy}."]
 
 
 def parse_endpoint(text: str, scheme: str, default_port: int) -> Endpoint:

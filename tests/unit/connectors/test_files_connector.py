@@ -36,7 +36,7 @@ POINTS = [
 async def taken(reader, points, count):
     """Collect (signal, seconds, value or text, quality) until there are so many."""
     got = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with aclosing(reader.readings(points)) as batches:
             while len(got) < count:
                 got += rows_of(await anext(batches))
@@ -71,7 +71,7 @@ async def test_a_line_without_its_end_waits_for_it(tmp_path):
     file = tmp_path / "a.csv"
     file.write_text(HEAD + "2026-01-05T08:00:00Z,1,idle\n2026-01-05T08:00:01Z,2")
     async with connector(file) as reader, aclosing(reader.readings(POINTS[:1])) as batches:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert [row[2] for row in rows_of(await anext(batches))] == [1.0]
             with file.open("a") as more:
                 more.write("2,idle\n2026-01-05T08:00:02Z,3,idle\n")
@@ -82,7 +82,7 @@ async def test_a_file_that_was_replaced_is_read_from_its_beginning_and_a_new_one
     file = tmp_path / "a.csv"
     file.write_text(HEAD + ROWS)
     async with connector(tmp_path / "*.csv") as reader, aclosing(reader.readings(POINTS[:1])) as batches:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await anext(batches)
             file.unlink()
             file.write_text(HEAD + "2026-01-05T09:00:00Z,7,idle\n")
@@ -91,13 +91,96 @@ async def test_a_file_that_was_replaced_is_read_from_its_beginning_and_a_new_one
             assert rows_of(await anext(batches))[0][2] == 8.0
 
 
+@pytest.mark.parametrize(
+    "anew",
+    [
+        pytest.param(HEAD + "2026-01-05T09:00:00Z,7,idle\n" * 3, id="longer"),
+        pytest.param(HEAD + ROWS.replace("1200", "7   ").replace("idle", "hold"), id="as long"),
+    ],
+)
+async def test_a_file_that_is_written_anew_in_its_place_is_read_from_its_beginning(tmp_path, anew):
+    """Loggers that keep the last rows, and rotation by copy and truncate, leave the file's number as it is."""
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + ROWS)
+    number = file.stat().st_ino
+    async with connector(file) as reader, aclosing(reader.readings(POINTS[:1])) as batches:
+        with anyio.fail_after(30):
+            await anext(batches)
+            file.write_text(anew)
+            os.utime(file, (0, 0))  # another time of change, whatever the clock's grain
+            assert rows_of(await anext(batches))[0][2] == 7.0
+            with file.open("a") as more:
+                more.write("2026-01-05T09:30:00Z,8,idle\n")
+            assert [row[2] for row in rows_of(await anext(batches))] == [8.0]
+    assert (file.stat().st_ino, dict(reader.counters)) == (number, {})
+
+
+async def test_a_place_is_gone_on_from_only_where_the_file_is_still_the_one_that_was_read(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + ROWS)
+    async with connector(file) as reader:
+        await taken(reader, POINTS[:1], 2)
+        place = reader.place()
+    for added, value in (
+        (HEAD + ROWS + "2026-01-05T08:00:02Z,3,idle\n", 3.0),
+        (HEAD + ROWS.replace("1200", "5") * 2, 5.0),
+    ):
+        file.write_text(added)
+        os.utime(file, (0, 0))
+        other = connector(file)
+        other.go_on(place)
+        async with other:
+            assert (await taken(other, POINTS[:1], 1))[0][2] == value
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_ends_the_look(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(HEAD + ROWS)
+    os.utime(file, (0, 0))  # untouched for long: its last line is whole
+    source = Source(file, Shape())
+    lines = source._lines(file.stat().st_size * 2, is_ripe=True)
+    assert len([row for row in lines if row]) == 2
+
+
+async def test_empty_cells_that_end_every_row_are_nothing_and_double_headings_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("time;x;y\n2026-01-05T08:00:00Z;1;2;\n2026-01-05T08:00:01Z;3;4; ;\n")
+    (tmp_path / "b.csv").write_text("time;x;y;;\n2026-01-05T08:00:02Z;5;6;;\n")
+    async with connector(tmp_path / "*.csv") as reader:
+        assert {one.name for one in await reader.browse()} == {"x", "y"}
+        got = await taken(reader, [Point(number=1, address="x")], 3)
+        assert ([row[2] for row in got], dict(reader.counters)) == ([1.0, 3.0, 5.0], {})
+    (tmp_path / "c.csv").write_text("time;x;y;x\n2026-01-05T08:00:00Z;1;2;3\n")
+    async with connector(tmp_path / "c.csv") as reader:
+        with pytest.raises(MachineUnreachable, match="'x' more than once"):
+            await reader.browse()
+
+
+@pytest.mark.parametrize(
+    ("time", "options", "is_said"),
+    [
+        ("2026-01-05 08:00", {}, True),
+        ("05.01.2026 08:00", {"time_format": "%d.%m.%Y %H:%M"}, True),
+        ("2026-01-05 08:00", {"zone": "UTC"}, False),
+        ("2026-01-05T08:00:00+01:00", {}, False),
+        ("1767600000", {}, False),
+    ],
+)
+async def test_times_without_a_zone_are_said_to_be_taken_as_utc_until_a_person_says_which(
+    tmp_path, time, options, is_said
+):
+    (tmp_path / "a.csv").write_text(f"time;x\n{time};1\n")
+    async with connector(tmp_path / "a.csv", **options) as reader:
+        await reader.browse()
+        assert any("taken as UTC" in one for one in reader.remarks) == is_said
+
+
 async def test_from_the_end_only_what_is_added_is_taken(tmp_path):
     file = tmp_path / "a.csv"
     file.write_text(HEAD + ROWS)
     async with connector(file, **{"from": "end"}) as reader, aclosing(reader.readings(POINTS[:1])) as batches:
         with file.open("a") as more:
             more.write("2026-01-05T08:00:09Z,9,idle\n")
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert [row[2] for row in rows_of(await anext(batches))] == [9.0]
 
 

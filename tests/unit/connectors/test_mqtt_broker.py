@@ -1,8 +1,11 @@
 """A broker as endpoint and options name it, and the ceiling over what it may send."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import certificates
 
 from interwork.connectors.mqtt.broker import read_broker
 from interwork.connectors.mqtt.ceiling import Ceiling, Skipped, size_of
@@ -30,6 +33,14 @@ def test_a_brokers_ports_are_the_registered_ones_and_its_password_is_not_shown()
     assert (broker.endpoint.port, broker.is_tls) == (8883, True)
     assert "hush" not in repr(broker)
     assert read_broker("mqtt+json://h/x", {}).endpoint.port == 1883
+
+
+def test_a_certificate_of_ours_whose_time_is_over_is_bad_input_with_the_day(tmp_path):
+    start = datetime.now(UTC) - timedelta(days=30)
+    files = certificates.make(tmp_path, start=start)
+    given = {"certificate": str(files / "client.pem"), "private_key": str(files / "client.key")}
+    with pytest.raises(BadInput, match=f"client.pem expired on {start + timedelta(days=2):%Y-%m-%d}"):
+        read_broker("mqtts://h/x", given).tls()
 
 
 def test_tls_files_that_cannot_be_used_are_bad_input(tmp_path):

@@ -122,6 +122,35 @@ def test_a_data_set_is_kept_whole_from_its_changes():
     assert [value for value, _ in values(item, body)] == ['{"a": "1", "b": "2"}', '{"b": "2"}', '{"c": {"x": "9"}}']
 
 
+def test_a_data_set_that_was_unavailable_begins_anew():
+    item = '<DataItem id="i" category="EVENT" type="VARIABLE" representation="DATA_SET"/>'
+    entries = ('<Entry key="a">1</Entry>', "UNAVAILABLE", '<Entry key="b">2</Entry>')
+    body = "".join(
+        f'<Events><Variable dataItemId="i" sequence="{n}" timestamp="2026-01-01T00:00:00Z">{one}</Variable></Events>'
+        for n, one in enumerate(entries)
+    )
+    assert values(item, body) == [('{"a": "1"}', GOOD), (None, BAD_NO_DATA), ('{"b": "2"}', GOOD)]
+
+
+def test_items_of_one_type_in_one_place_have_names_of_their_own_and_keep_their_meanings():
+    items = devices(
+        '<DataItem id="p1" category="SAMPLE" type="ANGLE" subType="ACTUAL" units="DEGREE"/>'
+        '<DataItem id="p2" category="SAMPLE" type="ANGLE" subType="COMMANDED" units="DEGREE"/>'
+        '<DataItem id="t1" category="SAMPLE" type="TEMPERATURE" units="CELSIUS" compositionId="motor"/>'
+        '<DataItem id="t2" category="SAMPLE" type="TEMPERATURE" units="CELSIUS"/>'
+        '<DataItem id="x1" category="CONDITION" type="SYSTEM"/><DataItem id="x2" category="CONDITION" type="SYSTEM"/>'
+    )
+    assert {key: item.found.name for key, item in items.items()} == {
+        "p1": "C/Angle Actual",
+        "p2": "C/Angle Commanded",
+        "t1": "C/Temperature motor",
+        "t2": "C/Temperature",
+        "x1": "C/System x1",
+        "x2": "C/System x2",
+    }
+    assert {items[key].found.meaning for key in ("t1", "t2")} == {Meaning.TEMPERATURE}
+
+
 def test_observations_come_in_order_of_sequence_whatever_the_document_groups():
     body = "".join(
         f'<Samples><Load dataItemId="i" sequence="{n}" timestamp="2026-01-01T00:00:00Z">{n}</Load></Samples>'

@@ -32,7 +32,14 @@ def test_an_address_survives_a_new_order_of_namespaces():
     assert node_of(address, ["0"]) is None
 
 
-@pytest.mark.parametrize("text", ["", "Machine", "ns=x;i=1", "nsu=urn:machine", "nsu=urn:x;zz", "i=one"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "Machine", "ns=x;i=1", "nsu=urn:machine", "nsu=urn:x;zz", "i=one"),
+        *("ns=70000;i=5", "ns=-1;i=3", "i=-5", "i=4294967296", "foo=1;i=5", "svr=3;i=5"),
+        *("ns=2;nsu=urn:machine;s=y", "nsu=urn:machine;ns=3;i=4", "index=0;nsu=urn:machine;s=y", "nsu=urn:x;i=-1"),
+    ],
+)
 def test_what_is_no_node_id_is_bad_input(text):
     with pytest.raises(BadInput):
         node_of(text, NAMESPACES)

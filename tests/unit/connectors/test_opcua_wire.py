@@ -67,6 +67,15 @@ odd_values = st.sampled_from(
         ua.Variant(ua.Range(1.0, 2.0), KINDS.ExtensionObject),
         ua.Variant([ua.Range(1.0, 2.0), ua.Range(3.0, 4.0)], KINDS.ExtensionObject),
         ua.Variant([ua.Variant(1.5), ua.Variant("b")], KINDS.Variant),
+        ua.Variant([1.5, -2.5], KINDS.Float),
+        ua.Variant([], KINDS.Double),
+        ua.Variant([True, False], KINDS.Boolean),
+        ua.Variant([2**64 - 1, 0], KINDS.UInt64),
+        ua.Variant(["a", None, "ü"], KINDS.String),
+        ua.Variant([7] * 64, KINDS.Int16),
+        ua.Variant([7] * 65, KINDS.Int16),
+        ua.Variant([[1, 2], [3, 4]], KINDS.Int32, [2, 2]),
+        ua.Variant(None, KINDS.Double, is_array=True),
         ua.Variant(ua.DataValue(ua.Variant(1), SourceTimestamp=from_us(5)), KINDS.DataValue),
     ]
 )

@@ -8,7 +8,8 @@ from machines.protobuf_by_hand import metric, payload, text, whole
 from interwork.connectors import BAD_OUT_OF_RANGE, BAD_UNKNOWN, Point
 from interwork.connectors.leaves import UNCERTAIN_SUBNORMAL
 from interwork.connectors.sparkplug import host as host_module
-from interwork.connectors.sparkplug.host import HostView
+from interwork.connectors.sparkplug.host import REBORN_S, HostView
+from interwork.connectors.sparkplug.rebirths import Rebirths
 from interwork.connectors.sparkplug.values import BAD_NOT_SUPPORTED
 from interwork.connectors.sparkplug.wire import MalformedPayload, decode
 from interwork.core.resource import BAD_NO_COMMUNICATION, BAD_NO_DATA, GOOD, Meaning
@@ -133,6 +134,21 @@ def test_any_order_within_the_timer_gives_the_right_order(order):
 def test_a_message_after_its_turn_brings_its_value_and_moves_nothing():
     host = Host().born().data(2, 2.0).data(3, 3.0).data(2, 2.5).data(4, 4.0)
     assert host.values == [2.0, 3.0, 2.5, 4.0]
+
+
+def test_births_that_do_not_help_are_asked_for_ever_more_rarely_and_the_reason_is_told():
+    """machines 19: no storm where a node's data always hold what its births do not announce."""
+    rebirths = Rebirths(5.0)
+    asked = []
+    for clock in range(200):  # each birth satisfies the wish, and the next message brings it back
+        if clock % 2:
+            rebirths.rest(clock)
+        elif rebirths.is_due("an unknown metric came (x)", clock):
+            asked.append(clock)
+    assert asked == [0, 6, 16, 36, 76, 136, 196]
+    assert rebirths.remark.endswith("7 times in a row and goes on: an unknown metric came (x).")
+    rebirths.rest(196 + 60)
+    assert (rebirths.remark, rebirths.is_due("", 257), rebirths.is_due("", 263)) == ("", True, True)
 
 
 def test_a_rebirth_satisfies_the_wish_for_one():
@@ -269,8 +285,12 @@ def test_what_is_no_signal_is_refused_by_name_and_its_message_is_taken():
     """machines 21: a refusal is of the metric, never of the message."""
     host = Host(addresses=("rpm", "file"))
     file = text(1, "file") + whole(4, 18) + text(16, b"x")
-    host.tell("NBIRTH", seq=0).tell("DBIRTH", file, metric("rpm", 2.0, alias=RPM, datatype=10), seq=1)
-    assert host.node.refused == {"file": "its data type File is no reading"}
+    nothing = metric("later", None)
+    host.tell("NBIRTH", seq=0).tell("DBIRTH", file, metric("rpm", 2.0, alias=RPM, datatype=10), nothing, seq=1)
+    assert host.node.refused == {
+        "file": "its data type File is no reading",
+        "later": "its birth names neither a data type nor a value",
+    }
     assert [one.address for one in host.node.found()] == ["rpm"]
     assert host.watch("rpm", "file").seen == [("rpm", 1_000_000, 2.0, GOOD), ("file", 5, None, BAD_NOT_SUPPORTED)]
 
@@ -283,6 +303,76 @@ def test_a_template_instance_is_read_by_its_members_by_name_and_by_alias():
     host.watch("S1/speed", "S1/load").seen.clear()
     host.tell("DDATA", text(1, "S1") + text(18, text(2, metric("speed", 3.0))), seq=2)
     assert host.seen == [("S1/speed", 1_000_000, 3.0, GOOD)]
+
+
+def test_a_template_instance_is_read_by_its_own_alias_and_by_those_of_its_members():
+    """machines 21: data of an instance come by the alias of its birth, as all data do."""
+    members = text(2, metric("speed", 2.0, datatype=10)) + text(2, metric("load", 9, alias=5, datatype=5))
+    inner = text(1, "tool") + whole(2, 6) + text(18, text(2, metric("wear", 1, datatype=5)))
+    host = Host(addresses=("S1/speed", "S1/load", "S1/tool/wear"))
+    instance = text(1, "S1") + whole(2, 4) + text(18, members + text(2, inner))
+    host.tell("NBIRTH", seq=0).tell("DBIRTH", instance, seq=1)
+    host.watch("S1/speed", "S1/load", "S1/tool/wear").seen.clear()
+    worn = text(2, whole(2, 6) + text(18, text(2, metric("wear", 7))))
+    host.tell("DDATA", whole(2, 4) + text(18, text(2, metric("speed", 3.0)) + worn), seq=2)
+    host.tell("DDATA", whole(2, 4) + text(18, text(2, metric(value=8, alias=5))), metric(value=9, alias=5), seq=3)
+    assert host.values == [3.0, 7.0, 8.0, 9.0]
+    assert not host.node.wants_rebirth
+
+
+def test_devices_that_count_their_aliases_each_anew_are_not_confused():
+    """machines 20: an alias is looked for in the device that sends it, so that no value lands on another's metric."""
+    host = Host(device="", addresses=("A/rpm", "B/load"))
+    host.tell("NBIRTH", seq=0)
+    host.tell("DBIRTH", metric("rpm", 1.0, alias=1, datatype=10), seq=1, device="A")
+    host.tell("DBIRTH", metric("load", 2.0, alias=1, datatype=10), seq=2, device="B")
+    host.watch("A/rpm", "B/load").seen.clear()
+    host.tell("DDATA", metric(value=7.0, alias=1), seq=3, device="A")
+    host.tell("DDATA", metric(value=8.0, alias=1), seq=4, device="B")
+    assert [(address, value) for address, _, value, _ in host.seen] == [("A/rpm", 7.0), ("B/load", 8.0)]
+    assert "alias 1" in host.tell("NDATA", metric(value=9.0, alias=1), seq=5).node.wants_rebirth
+    assert host.values == [7.0, 8.0]
+
+
+def test_an_alias_of_two_metrics_is_of_neither_and_their_names_still_are():
+    host = Host(addresses=("a", "b")).tell("NBIRTH", seq=0)
+    host.tell("DBIRTH", *(metric(name, 1.0, alias=0, datatype=10) for name in "ab"), seq=1).watch("a", "b").seen.clear()
+    host.tell("DDATA", metric("b", 2.0, alias=0), seq=2)
+    assert (host.values, host.node.wants_rebirth) == ([2.0], "")
+    host.tell("DDATA", metric(value=3.0, alias=0), seq=3)
+    assert host.values == [2.0]
+    assert host.node.wants_rebirth == "a metric came by an alias that several have (alias 0)"
+
+
+def test_an_alias_means_another_metric_after_a_rebirth_that_says_so():
+    host = Host().born()
+    host.tell("NBIRTH", metric("bdSeq", 4, datatype=8), seq=0)
+    swapped = metric("rpm", 1.0, alias=STATE, datatype=10), metric("Execution", "idle", alias=RPM, datatype=12)
+    host.tell("DBIRTH", *swapped, seq=1).seen.clear()
+    host.tell("DDATA", metric(value=5.0, alias=STATE), metric(value="ACTIVE", alias=RPM), seq=2)
+    assert {address: value for address, _, value, _ in host.seen} == {"rpm": 5.0, "Execution": "ACTIVE"}
+
+
+def test_the_death_of_an_older_session_is_told_from_that_of_the_running_one_where_the_numbers_begin_anew():
+    """machines 18: bdSeq goes 255, 0: the will of session 255 may come after the birth of session 0."""
+    host = Host().born(bd_seq=255).born(bd_seq=0)
+    assert host.tell("NDEATH", metric("bdSeq", 255, datatype=8)).node.fault == ""
+    assert host.data(2, 5.0).values == [5.0]
+    assert "NDEATH" in host.tell("NDEATH", metric("bdSeq", 0, datatype=8)).node.fault
+
+
+def test_a_device_that_does_not_come_back_after_its_nodes_birth_goes_bad_and_the_others_do_not():
+    """machines 18: a device that is gone without a DDEATH does not keep its last values as if they were of today."""
+    host = Host(device="", addresses=("A/rpm", "B/rpm"))
+    births = [("DBIRTH", metric("rpm", 1.0, datatype=10), name) for name in "AB"]
+    host.tell("NBIRTH", seq=0)
+    for seq, (kind, content, device) in enumerate(births, 1):
+        host.tell(kind, content, seq=seq, device=device)
+    host.watch("A/rpm", "B/rpm").seen.clear()
+    host.tell("NBIRTH", seq=0).tell(*births[0][:2], seq=1, device="A").seen.clear()
+    assert host.tick(REBORN_S - 0.1).seen == []
+    assert host.tick(REBORN_S).seen == [("B/rpm", 1_000_000, None, BAD_NO_COMMUNICATION)]
+    assert host.tick(3 * REBORN_S).tell(*births[1][:2], seq=2, device="B").seen[-1] == ("B/rpm", 1_000_000, 1.0, GOOD)
 
 
 def test_an_alias_0_is_an_alias_and_a_missing_one_is_none():

@@ -57,6 +57,9 @@ class FilesConnector:
             raise BadInput(f"The option from is {where!r}.", remedy="Give beginning or end.")
         self._is_from_end = where == "end"
         self._shape = _shape(options)
+        self._is_zone_said = "zone" in options
+        self._is_zoneless = False
+        """Times were found that name no zone."""
         self._sources: dict[str, Source] = {}
         self._outside: set[Path] = set()
         self._given: dict[str, Place] = {}
@@ -137,6 +140,15 @@ class FilesConnector:
             return False
         return True
 
+    @property
+    def remarks(self) -> list[str]:
+        """Say what a person should know of these files."""
+        if not self._is_zoneless or self._is_zone_said:
+            return []
+        return [
+            "Its times name no zone and are taken as UTC. If they are local, name the zone: option zone=Europe/Berlin."
+        ]
+
     async def browse(self) -> list[Found]:
         """Propose signals from the first rows of every file."""
         return await to_thread.run_sync(self._browse)
@@ -148,6 +160,7 @@ class FilesConnector:
             try:
                 fresh = Source(source.path, self._shape)
                 rows, columns = fresh.sample(SAMPLE_ROWS)
+                self._is_zoneless |= any(self._shape.names_no_zone(row.get(fresh.time_column)) for row in rows)
                 for one in found_in(rows, columns, self._shape, fresh.delimiter):
                     known = found.setdefault(one.address, one)
                     if one.is_text and not known.is_text:

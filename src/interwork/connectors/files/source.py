@@ -1,4 +1,8 @@
-"""One file and how far it was read: lines that are whole, Parquet that is whole, from the beginning where replaced."""
+"""One file and how far it was read: lines that are whole, Parquet that is whole, from the beginning where replaced.
+
+A file that is written anew in its place keeps its number, and may be as long as before or longer. So the last octets
+that were read are remembered: where they are no longer there, the file is another.
+"""
 
 import time
 from collections.abc import Iterator
@@ -28,6 +32,8 @@ PARQUET_ROWS = 8_192
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
 
 
+_TAIL = 64
+"""Octets before where reading goes on that must be as they were."""
 RIPE_S = 60.0
 """A last line without an end is whole where the file has not been touched for so long."""
 _MARKED = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -50,6 +56,7 @@ class Place(NamedTuple):
     delimiter: str
     time_column: str
     encoding: str = ""
+    tail: bytes = b""
 
 
 class Source:
@@ -64,6 +71,7 @@ class Source:
         self._offset = 0
         self._inode = 0
         self._seen = (0, 0)
+        self._tail = b""
         if path.suffix.lower() not in SUFFIXES:
             self._kind = ""
         else:
@@ -71,14 +79,14 @@ class Source:
 
     def place(self) -> Place:
         """Tell how far it was read."""
-        return Place(
-            self._inode, self._offset, self._seen, self._columns, self._delimiter, self.time_column, self._encoding
-        )
+        layout = self._columns, self._delimiter, self.time_column, self._encoding
+        return Place(self._inode, self._offset, self._seen, *layout, self._tail)
 
     def go_on(self, place: Place) -> None:
         """Read on from where another one stopped."""
-        self._inode, self._offset, self._seen, columns, self._delimiter, self.time_column, self._encoding = place
-        self._columns = list(columns)
+        self._inode, self._offset, self._seen, self._tail = place.inode, place.offset, place.seen, place.tail
+        self._columns, self._delimiter = list(place.columns), place.delimiter
+        self.time_column, self._encoding = place.time_column, place.encoding
 
     @property
     def delimiter(self) -> str:
@@ -98,6 +106,7 @@ class Source:
                 next(self.rows(), None)  # the headings are needed for what follows
             self._inode, self._seen = facts.st_ino, (facts.st_size, facts.st_mtime_ns)
             self._offset = self._whole_lines(facts.st_size) if self._kind != "parquet" else 0
+            self._tail = self._before(self._offset)
         except (OSError, InterworkError):
             self._restart()
 
@@ -108,8 +117,15 @@ class Source:
             file.seek(start)
             return start + self._end(file.read(size - start))
 
+    def _before(self, offset: int) -> bytes:
+        """Read the last octets before an offset."""
+        start = max(0, offset - _TAIL)
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(offset - start)
+
     def _restart(self) -> None:
-        self._offset, self._columns, self._seen, self._encoding = 0, [], (0, 0), ""
+        self._offset, self._columns, self._seen, self._encoding, self._tail = 0, [], (0, 0), "", b""
 
     def sample(self, count: int) -> tuple[list[Row], list[str]]:
         """Read the first rows and the names of the columns."""
@@ -125,7 +141,8 @@ class Source:
             raise Unreadable(f"{self.path.name} is none of {', '.join(SUFFIXES)}.")
         try:
             facts = self.path.stat()
-            if facts.st_ino != self._inode or facts.st_size < self._offset:
+            is_touched = (facts.st_size, facts.st_mtime_ns) != self._seen
+            if facts.st_ino != self._inode or facts.st_size < self._offset or (is_touched and self._is_another()):
                 self._restart()
                 self._inode = facts.st_ino
             is_ripe = self._offset < facts.st_size and time.time() - facts.st_mtime > RIPE_S
@@ -135,6 +152,10 @@ class Source:
             self._seen = (facts.st_size, facts.st_mtime_ns)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as fault:
             raise Unreadable(f"{self.path.name} cannot be read: {str(fault)[:200]}.") from fault
+
+    def _is_another(self) -> bool:
+        """Tell whether the file was written anew in its place."""
+        return bool(self._tail) and self._before(self._offset)[-len(self._tail) :] != self._tail
 
     def _parquet(self) -> Iterator[Row]:
         """Read a whole file in pieces; one that is being written has no footer yet and is tried again."""
@@ -150,6 +171,8 @@ class Source:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
                 content = file.read(min(PIECE, size - self._offset))
+            if not content:  # it was cut off meanwhile
+                return
             self._encoding = self._encoding or next(
                 (name for mark, name in _MARKED if content.startswith(mark)), "utf-8"
             )
@@ -162,6 +185,7 @@ class Source:
             lines = self._text(content[:end]).removesuffix("\n").split("\n")
             yield from self._table([line.removesuffix("\r") for line in lines])
             self._offset += end
+            self._tail = (self._tail + content[:end])[-_TAIL:]
 
     def _end(self, content: bytes) -> int:
         """Find the end of the last whole line in octets that begin with a line."""

@@ -66,6 +66,16 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
                 cell = float(cell) if "." in cell else int(cell)
         return time_us_of(cell, self.rule) or None
 
+    def names_no_zone(self, cell: object) -> bool:
+        """Tell whether a cell is a time of day that leaves open where."""
+        if not isinstance(cell, str) or self.moment_us(cell) is None:
+            return False
+        try:
+            moment = datetime.strptime(cell, self.pattern) if self.pattern else datetime.fromisoformat(cell.strip())  # noqa: DTZ007 - that is the question
+        except ValueError:  # a number since 1970
+            return False
+        return moment.tzinfo is None
+
     def _local_us(self, text: str) -> int | None:
         """Read a time written by the pattern, or by ISO 8601, in the zone where it names none."""
         try:
@@ -176,8 +186,13 @@ def found_in(rows: Iterable[Row], columns: Sequence[str], shape: Shape, delimite
 
 
 def csv_rows(lines: Iterable[str], columns: Sequence[str], delimiter: str) -> Iterator[Row | None]:
-    """Read CSV lines (RFC 4180) under known headings; None stands for a row of another length."""
+    """Read CSV lines (RFC 4180) under known headings; None stands for a row of another length.
+
+    Loggers often end a row with a delimiter that their headings do not have: empty cells beyond these are nothing.
+    """
     for cells in csv.reader(lines, delimiter=delimiter):
+        if len(cells) > len(columns) and not any(map(str.strip, cells[len(columns) :])):
+            del cells[len(columns) :]
         if cells:
             yield dict(zip(columns, cells, strict=True)) if len(cells) == len(columns) else None
 
@@ -185,10 +200,18 @@ def csv_rows(lines: Iterable[str], columns: Sequence[str], delimiter: str) -> It
 def headings(line: str, delimiter: str) -> list[str]:
     """Read the first line of a CSV file; BadInput where its names are no names."""
     columns = [cell.strip().removeprefix("\ufeff") for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    if len(columns) < 2 or len(columns) > COLUMNS_MAX or len(set(columns)) < len(columns):
+    while columns and not columns[-1]:
+        columns.pop()
+    if len(columns) < 2 or len(columns) > COLUMNS_MAX:
         raise BadInput(
-            f"The first line names {len(columns)} columns, {len(set(columns))} of them different.",
-            remedy=f"Give a table with 2 to {COLUMNS_MAX} different headings, or name the delimiter.",
+            f"The first line names {len(columns)} columns.",
+            remedy=f"Give a table with 2 to {COLUMNS_MAX} headings, or name the delimiter.",
+        )
+    double = [name for name, count in Counter(columns).items() if count > 1]
+    if double:
+        raise BadInput(
+            f"The first line names {', '.join(repr(one) for one in double[:5])} more than once.",
+            remedy="Give each column a heading of its own, for a signal is known by it.",
         )
     return columns
 

@@ -4,7 +4,8 @@ An address is the leaf's JSON pointer (RFC 6901). With the option `rows` the poi
 holds an array of records, each with its own time, and only those newer than the last one taken become readings.
 A document that is no JSON, or larger than the bound, turns the points bad, is counted, and stops nothing.
 Machines on the local network and on this host can be asked; redirects are not followed, and the addresses at which
-clouds hand out credentials to whoever asks are not reached, under whichever name.
+clouds hand out credentials to whoever asks are not reached, under whichever name. Where a service gives its records
+in pages only the page of the endpoint is read, which is remarked.
 """
 
 import ipaddress
@@ -20,7 +21,7 @@ import aiohttp
 import anyio
 
 from interwork.connectors import ALIVE_S, BAD_DECODING, BAD_UNKNOWN, FLUSH_READINGS, Found, Point
-from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, text_option
+from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, reason, text_option
 from interwork.connectors.leaves import (
     MISSING,
     MalformedPayload,
@@ -43,6 +44,8 @@ DOCUMENT_MAX = 32 * 1024 * 1024
 """Octets a document may have."""
 CHUNK = 1 << 18
 RETRY_MAX_S = 300.0
+_AHEAD_US = 86_400_000_000
+"""A record further ahead of our clock than a day is no record: taken, it would hide all that come until then."""
 _OPTIONS = (
     "interval_s",
     "timeout_s",
@@ -114,6 +117,8 @@ class HttpConnector:
         self._session: aiohttp.ClientSession | None = None
         self._validators: dict[str, str] = {}
         self._mark_us = 0
+        self._next_page = ""
+        """Where the service says that the rest is; empty where all is here."""
         self.counters: Counter[str] = Counter()
         """What was not read, and why: malformed documents, leaves beyond the bounds, records without a time."""
 
@@ -139,6 +144,14 @@ class HttpConnector:
             with anyio.move_on_after(1, shield=True):
                 await self._session.close()
         self._session = None
+
+    @property
+    def remarks(self) -> list[str]:
+        """Say what a person should know of this service."""
+        if not self._next_page:
+            return []
+        where = f"{self._next_page!r} is not"
+        return [f"The service answers in pages, and the next one, {where} read: name a page that holds the newest."]
 
     def slow(self, factor: float) -> None:
         """Ask so many times more rarely."""
@@ -201,6 +214,9 @@ class HttpConnector:
             self.counters["mistimed"] += time_us is None
             if self._rows is not None and time_us and time_us <= mark:
                 continue
+            if self._rows is not None and time_us and time_us > received_us + _AHEAD_US:
+                self.counters["ahead"] += 1
+                continue
             self._mark_us = max(self._mark_us, time_us or 0)
             for one in wanted:
                 part = resolve(record, one.tokens)
@@ -234,7 +250,7 @@ class HttpConnector:
                 return await self._take(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as fault:
             raise at.unreachable(
-                f"does not answer ({type(fault).__name__}).", "Check that the service runs and the address is right."
+                f"does not answer: {reason(fault)}.", "Check that the service runs and the address is right."
             ) from fault
 
     async def _take(self, answer: aiohttp.ClientResponse) -> tuple[bytes | None, float | None]:
@@ -263,6 +279,8 @@ class HttpConnector:
                     f"answers more than {DOCUMENT_MAX >> 20} MiB.", "Ask for less with the query of the address."
                 )
         pairs = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
+        following = answer.links.get("next")
+        self._next_page = str(following["url"])[:200] if following else ""
         self._validators = {asked: answer.headers[told] for asked, told in pairs if told in answer.headers}
         return bytes(content), None
 

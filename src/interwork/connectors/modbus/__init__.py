@@ -23,6 +23,7 @@ from interwork.connectors.modbus.wire import (
     BUSY_CODES,
     SILENT,
     SPLIT_CODES,
+    advice,
     decode,
     exception_quality,
     identity_answer,
@@ -161,12 +162,8 @@ class ModbusConnector:
             said.append(f"The device refuses {len(self._parts)} blocks as a whole; they are read in parts.")
         if self._unread:
             first, code = next(iter(self._unread.items()))
-            where = (
-                "addresses count from 0; where a manual counts from 1 or writes 40001, that is 0 of the table holding"
-            )
-            why = where if code in (2, 3) else "check the unit at the endpoint's end, ?unit=1"
             what = f"The device refuses {len(self._unread)} registers, the first {first} ({refusal(code)})"
-            said.append(f"{what}: {why}.")
+            said.append(f"{what}: {advice(code, self._unit)}.")
         if self._pace != 1:
             said.append(f"It is polled every {self._interval_s * self._pace:g} s, {self._pace:g} times more slowly.")
         return said
@@ -298,7 +295,7 @@ class ModbusConnector:
     ) -> None:
         time_us = to_us(now())
         for register in block.registers:
-            if code in SPLIT_CODES:
+            if code:
                 self._unread[register.key] = code
             elif self._unread:
                 self._unread.pop(register.key, None)

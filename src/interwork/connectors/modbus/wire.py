@@ -188,12 +188,37 @@ _EXCEPTION_QUALITY: Mapping[int, int] = {
 }
 
 
+_GATEWAY_CODES = (10, 11)
+_REFUSALS = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledged, still busy",
+    6: "server device busy",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond",
+    SHORT: "a shorter answer than asked for",
+    SILENT: "no answer",
+}
+
+
 def refusal(code: int) -> str:
     """Say a refusal in words: an exception, or what came in place of the answer."""
-    own = {SHORT: "a shorter answer than asked for", SILENT: "no answer"}
-    return own.get(code) or {1: "illegal function", 2: "illegal data address", 3: "illegal data value"}.get(
-        code, f"exception {code}"
-    )
+    return _REFUSALS.get(code) or f"exception {code}"
+
+
+def advice(code: int, unit: int) -> str:
+    """Say what a person may do about a refusal."""
+    if code in (2, 3):
+        return "addresses count from 0; where a manual counts from 1 or writes 40001, that is 0 of the table holding"
+    if code == ILLEGAL_FUNCTION:
+        return "it has no such table: see in its manual whether they are holding, input, coil or discrete"
+    if code in BUSY_CODES:
+        return "it is read again at the next poll; if it stays so, ask less often with the option interval_s"
+    if code in _GATEWAY_CODES:
+        return f"a gateway answers for unit {unit}, which it does not reach: check ?unit= and the unit's serial line"
+    return "check the unit at the endpoint's end, ?unit=1"
 
 
 def exception_quality(code: int) -> int:

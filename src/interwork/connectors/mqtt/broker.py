@@ -2,12 +2,16 @@
 
 import ssl
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.x509 import load_pem_x509_certificate
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 
 from interwork.connectors.endpoint import Endpoint, number_option, parse_endpoint, text_option
+from interwork.core.clock import now
 from interwork.core.errors import BadInput
 
 BROKER_OPTIONS = (
@@ -59,6 +63,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
             if self.certificate:
                 # a key that needs a passphrase is refused here rather than asked for on a terminal
                 context.load_cert_chain(self.certificate, self.private_key or None, password="")
+            self._check_own()
         except (OSError, ValueError) as fault:
             files = ", ".join(filter(None, (self.ca_file, self.certificate, self.private_key)))
             raise BadInput(
@@ -67,6 +72,22 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
                 remedy="Give PEM files that this program may read, the private key without a passphrase.",
             ) from fault
         return context
+
+    def _check_own(self) -> None:
+        """Refuse a certificate of ours whose time is over: a broker only says that something is wrong with it."""
+        ends = self.own_end()
+        if ends is not None and ends < now():
+            raise BadInput(
+                f"Our certificate {self.certificate} expired on {ends:%Y-%m-%d}.",
+                where=self.endpoint.text,
+                remedy="Have it renewed, and put the new one in its place.",
+            )
+
+    def own_end(self) -> datetime | None:
+        """Tell when our own certificate ends; None where there is none."""
+        if not self.certificate:
+            return None
+        return load_pem_x509_certificate(Path(self.certificate).read_bytes()).not_valid_after_utc
 
 
 def read_broker(text: str, options: Mapping[str, Any]) -> Broker:

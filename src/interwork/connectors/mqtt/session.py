@@ -9,6 +9,7 @@ broker's silence is our own doing and not taken for its death. With MQTT 5 the b
 
 import asyncio
 import secrets
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,9 +24,10 @@ from gmqtt.mqtt.constants import MQTTv50
 from gmqtt.mqtt.handler import MQTTConnectError
 from gmqtt.storage import PersistentStorage
 
-from interwork.connectors.endpoint import quiet, reason
+from interwork.connectors.endpoint import ends_soon, quiet, reason
 from interwork.connectors.mqtt.broker import Broker
 from interwork.connectors.mqtt.ceiling import Skipped, guard
+from interwork.core.clock import from_us
 from interwork.core.errors import MachineUnreachable
 
 CONNECT_S = 6.0
@@ -126,13 +128,13 @@ class Session:
         self._woken = anyio.Event()
         self._answered = anyio.Event()
         self._refused: list[int] = []
-        self.is_open = False
-        self.is_lost = False
+        self.is_open = self.is_lost = False
         self.unreadable = 0
         """Messages that were dropped since their topic is not UTF-8 (MQTT 3.1.1, 1.5.3)."""
         self.oversized = 0
         """Messages that were let pass by since they have more than `LARGEST_OCTETS`."""
         self._skipped: Skipped | None = None
+        self._expiring: list[str] = []
 
     async def open(self, filters: Sequence[tuple[str, int]]) -> None:
         """Connect and subscribe to topic filters with their QoS; raise MachineUnreachable where that fails."""
@@ -155,7 +157,19 @@ class Session:
         if self.is_lost or self._refused:
             await self.close()
             raise where.unreachable("refused our subscriptions.", REMEDY)
+        self._expiring = await anyio.to_thread.run_sync(self._endings)
         self.is_open = True
+
+    def _endings(self) -> list[str]:
+        """Say which certificates of this link end soon."""
+        own = self._broker.own_end()
+        said = ends_soon("Our own certificate", own, "have it renewed") if own else []
+        connection = self._client._connection  # noqa: SLF001 - gmqtt has no other way to its socket
+        shown = connection._transport.get_extra_info("peercert") if connection else None  # noqa: SLF001 - the same
+        if shown and "notAfter" in shown:
+            ends = from_us(int(ssl.cert_time_to_seconds(shown["notAfter"])) * 1_000_000)
+            said += ends_soon("The broker's certificate", ends, "after that day it is refused")
+        return said
 
     async def _subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
         if filters:
@@ -299,12 +313,15 @@ class Session:
 
     @property
     def remarks(self) -> list[str]:
-        """Say what a person should know of the messages that were not taken in."""
+        """Say what a person should know: certificates that end, messages that were not taken in."""
         last = self._skipped
         if last is None:
-            return []
+            return self._expiring
         which = f"the last one of the topic {last.topic[:100]} with {last.octets / 2**20:.1f} MiB"
-        return [f"{self.oversized} messages of more than {LARGEST_OCTETS >> 20} MiB were not read, {which}."]
+        return [
+            *self._expiring,
+            f"{self.oversized} messages of more than {LARGEST_OCTETS >> 20} MiB were not read, {which}.",
+        ]
 
     def _on_subscribe(self, _client: Client, _identifier: int, codes: Sequence[int], _properties: object) -> None:
         self._refused += [code for code in codes if code >= _REFUSED]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import aiohttp
 import anyio
 
-from interwork.connectors.endpoint import Endpoint, text_option
+from interwork.connectors.endpoint import Endpoint, reason, text_option
 from interwork.connectors.mtconnect.model import MAX_DOCUMENT
 from interwork.core.errors import BadInput, MachineUnreachable
 
@@ -138,4 +138,4 @@ class Agent:
             raise self._fault("broke off its stream", fault) from fault
 
     def _fault(self, what: str, fault: Exception) -> MachineUnreachable:
-        return self.endpoint.unreachable(f"{what}: {str(fault)[:160] or type(fault).__name__}.", REMEDY)
+        return self.endpoint.unreachable(f"{what}: {reason(fault)}.", REMEDY)

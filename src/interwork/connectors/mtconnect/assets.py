@@ -48,12 +48,12 @@ class AssetWatch:
             self._is_there = False  # an agent before 1.2, or one that serves devices only
 
     def found(self) -> list[Found]:
-        """List the two signals where the agent has assets."""
+        """List the two signals where the agent has assets, named as no item is: many have an AssetCount."""
         if not self._is_there:
             return []
         return [
-            Found(address=COUNT, name="AssetCount", unit="1"),
-            Found(address=CHANGED, name="AssetChanged", is_text=True),
+            Found(address=COUNT, name="AssetsKept", unit="1"),
+            Found(address=CHANGED, name="NewestAsset", is_text=True),
         ]
 
     def addresses(self) -> set[str]:

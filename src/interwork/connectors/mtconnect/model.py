@@ -5,6 +5,7 @@ names second.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -141,7 +142,17 @@ def data_items(lines: Sequence[Line]) -> dict[str, DataItem]:
     devices = {line[-1].get("uuid") or line[-1].get("name") for line in lines if line[-1].tag != AGENT}
     is_shared = len(devices) > 1
     names = short_names([_path(line, is_shared=is_shared) for line in lines])
-    return {line[0].get("id"): _data_item(line, name) for line, name in zip(lines, names, strict=True)}
+    uses = Counter(names)
+    told = [_qualified(line, name) if uses[name] > 1 else name for line, name in zip(lines, names, strict=True)]
+    again = Counter(told)
+    own = [f"{name} {line[0].get('id')}" if again[name] > 1 else name for line, name in zip(lines, told, strict=True)]
+    return {line[0].get("id"): _data_item(line, *both) for line, *both in zip(lines, names, own, strict=True)}
+
+
+def _qualified(line: Line, name: str) -> str:
+    """Tell items of one type in one place apart: by subtype, composition and statistic, as the standard does."""
+    subtype, statistic = _title(line[0].get("subType")), _title(line[0].get("statistic"))
+    return " ".join(part for part in (name, subtype, line[0].get("compositionId"), statistic) if part)
 
 
 def _path(line: Line, *, is_shared: bool) -> str:
@@ -160,7 +171,8 @@ def _title(type_name: str) -> str:
     return "".join(word.capitalize() for word in type_name.rpartition(":")[2].split("_"))
 
 
-def _data_item(line: Line, name: str) -> DataItem:
+def _data_item(line: Line, name: str, own: str) -> DataItem:
+    """Make a data item; `own` is its name where others have the same."""
     item = line[0]
     category, type_name = item.get("category"), item.get("type")
     unit = unit_code(item.get("units")) or ("1" if type_name == "PART_COUNT" else "")
@@ -169,7 +181,7 @@ def _data_item(line: Line, name: str) -> DataItem:
     is_flat = representation in ("VALUE", "TIME_SERIES", "DISCRETE") and not item.get("units").endswith("_3D")
     is_text = not (is_number and is_flat)
     found = Found(
-        address=item.get("id"), name=name, unit=unit, meaning=_meaning(line, name, unit, is_text), is_text=is_text
+        address=item.get("id"), name=own, unit=unit, meaning=_meaning(line, name, unit, is_text), is_text=is_text
     )
     rate = number_of(item.get("sampleRate")) or 0.0
     return DataItem(

@@ -151,6 +151,7 @@ class Decoder:
         """Tell the readings of one observation: time, value, quality."""
         text = text.strip()
         if text == "UNAVAILABLE":
+            self._sets.pop(item.found.address, None)  # what comes next is the whole of a set
             return ((time_us, None, BAD_NO_DATA),)
         if kind is Kind.TEXT:
             return ((time_us, text, GOOD),)

@@ -27,12 +27,21 @@ from cryptography.exceptions import InvalidSignature
 
 from interwork.connectors import ALIVE_S, BAD_UNKNOWN, Command, Found, Point
 from interwork.connectors.endpoint import check_options, number_option, parse_endpoint, quiet, reason, text_option
+from interwork.connectors.opcua.elements import BAD_NOT_SUPPORTED, ask, is_element
 from interwork.connectors.opcua.inbox import Inbox, Wording
 from interwork.connectors.opcua.limits import Limits, read_limits
 from interwork.connectors.opcua.pace import Rates
 from interwork.connectors.opcua.security import CarefulClient, Security
 from interwork.connectors.opcua.session import FastSession, told_cancellation
-from interwork.connectors.opcua.space import Walk, browse_signals, node_of, read_nameplate, wording, write_values
+from interwork.connectors.opcua.space import (
+    Walk,
+    browse_signals,
+    node_of,
+    read_nameplate,
+    said_of_others,
+    wording,
+    write_values,
+)
 from interwork.connectors.opcua.subscribe import Subscriptions
 from interwork.core.errors import BadInput, MachineUnreachable, Refused
 from interwork.core.resource import Batch
@@ -179,7 +188,7 @@ class OpcUaConnector:
         return Walk(session=self._session(), limits=self._limits, most=most)
 
     async def browse(self) -> list[Found]:
-        """List the scalar variables below the option root (default: the Objects folder)."""
+        """List the scalars and elements of short arrays below the option root (default: the Objects folder)."""
         walk = self._walk()
         with self._link("could not be browsed"), anyio.fail_after(_BROWSE_S):
             async with told_cancellation():
@@ -188,8 +197,7 @@ class OpcUaConnector:
             node, why = next(iter(walk.refused.items()))
             self._remarks.append(f"{len(walk.refused)} nodes could not be browsed, the first {node}: {why}.")
         if walk.passed_over:
-            what = f"{len(walk.passed_over)} variables are arrays, structures or octets and not proposed as signals"
-            self._remarks.append(f"{what}, the first {walk.passed_over[0]}; by its address one is read as a text.")
+            self._remarks.append(said_of_others(walk.passed_over))
         return found
 
     async def nameplate(self) -> dict[str, str]:
@@ -209,7 +217,9 @@ class OpcUaConnector:
         nodes = [self._node(command.address) for command in commands]
         with self._link("did not take the values"), anyio.fail_after(_WRITE_S):
             async with told_cancellation():
-                return await write_values(self._walk(), nodes, commands)
+                codes = await write_values(self._walk(), nodes, commands)
+        pairs = zip(commands, codes, strict=True)
+        return [BAD_NOT_SUPPORTED if is_element(command.address) else code for command, code in pairs]
 
     async def readings(self, points: Sequence[Point]) -> AsyncGenerator[Batch, None]:
         """Subscribe to the points and yield their changes; an empty batch tells that the server lives and is quiet."""
@@ -233,7 +243,7 @@ class OpcUaConnector:
 
     async def _subscribe(self, points: Sequence[Point]) -> tuple[Inbox, Subscriptions]:
         """Create subscriptions and monitored items; points the server refuses are told to the inbox."""
-        nodes = {handle: self._node(point.address) for handle, point in enumerate(points)}
+        nodes, elements, homes = ask(points, self._node)
         known = {handle: node for handle, node in nodes.items() if node is not None}
         rates = Rates(
             self._publishing_ms,
@@ -243,8 +253,8 @@ class OpcUaConnector:
         )
         with self._link("does not take our subscription"), anyio.fail_after(_SUBSCRIBE_S):
             async with told_cancellation():
-                texts = {handle: node for handle, node in known.items() if points[handle].is_text}
-                inbox = Inbox(points, await wording(self._walk(), texts) if texts else Wording())
+                texts = {at: node for at, node in enumerate(homes) if node is not None and points[at].is_text}
+                inbox = Inbox(points, await wording(self._walk(), texts) if texts else Wording(), elements)
                 subscriptions = Subscriptions(self._session(), inbox, known, self._limits, rates)
                 self._inbox, self._subscriptions = inbox, subscriptions
                 subscriptions.slow(self._pace)
@@ -280,8 +290,7 @@ class OpcUaConnector:
         except _USER_FAULTS as fault:
             raise self._refused("opcua.user", f"{state}: {reason(fault)}", "Check user name and password.") from fault
         except _CERTIFICATE_FAULTS as fault:
-            remedy = "Let the server trust our certificate: `interwork trust --own` shows it."
-            raise self._refused("opcua.certificate", f"{state}: {reason(fault)}", remedy) from fault
+            raise self._refused("opcua.certificate", f"{state}: {reason(fault)}", self._security.remedy()) from fault
         except OSError as fault:
             raise self._unreachable("does not answer as an OPC UA server", fault) from fault
         except _LINK_FAULTS as fault:

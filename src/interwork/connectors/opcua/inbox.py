@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from interwork.connectors import BAD_TYPE, FLUSH_READINGS, FLUSH_S, Point
 from interwork.connectors.leaves import UNCERTAIN_SUBNORMAL
 from interwork.connectors.naming import execution_word
+from interwork.connectors.opcua.elements import BAD_INDEX_RANGE
 from interwork.connectors.opcua.value import EPOCH_TICKS, GONE, OVERFLOW, Changes, changes_of, number_text, times_us
 from interwork.core.clock import now, to_us
 from interwork.core.resource import BAD_NO_DATA, GOOD, Batch, is_good
@@ -31,12 +32,18 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 class Inbox:
-    """Collects changes until they are taken; client handles index the points."""
+    """Collects changes until they are taken; client handles index the points, and beyond them are those of arrays."""
 
-    def __init__(self, points: Sequence[Point], wording: Wording | None = None) -> None:
+    def __init__(
+        self,
+        points: Sequence[Point],
+        wording: Wording | None = None,
+        elements: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    ) -> None:
         self._numbers = np.array([point.number for point in points], np.int32)
         self._is_text = np.array([point.is_text for point in points], bool)
         self._wording = wording or Wording()
+        self._elements = elements or {}
         self._clear()
         self._arrived = anyio.Event()
         self._full = anyio.Event()
@@ -106,7 +113,7 @@ class Inbox:
         handle = np.frombuffer(changes.handle, np.uint32)
         is_ours = handle < len(self._numbers)
         if not is_ours.all():
-            self.counters["strays"] += int(np.count_nonzero(~is_ours))
+            self._spread(changes, np.flatnonzero(~is_ours))
         self.counters["stock_values"] += changes.stock
         self.counters["undecodable"] += changes.undecodable
         rows = np.flatnonzero(is_ours)
@@ -130,6 +137,22 @@ class Inbox:
         self._arrived.set()
         if self.is_full:
             self._full.set()
+
+    def _spread(self, changes: Changes, rows: NDArray[np.intp]) -> None:
+        """Take arrays apart into their elements' points; what belongs to nobody is counted."""
+        spread, gone = Changes(), set()
+        for row in map(int, rows):
+            handle, status = changes.handle[row], changes.status[row]
+            if handle not in self._elements:
+                self.counters["strays"] += 1
+                continue
+            if status in GONE:
+                gone.add(handle)
+            for index, point in self._elements[handle]:
+                spread.add(point, *_element(changes, row, index), changes.ticks[row])
+        if len(spread):
+            self.add(spread)
+            self.gone = (self.gone - set(spread.handle)) | gone
 
     def _times(self, changes: Changes, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         ticks = np.frombuffer(changes.ticks, np.int64)[rows]
@@ -232,3 +255,14 @@ class Inbox:
             if was_full:
                 self.on_room()
         return batch
+
+
+def _element(changes: Changes, row: int, index: int) -> tuple[float | str | None, int]:
+    """Find an element of an array, and its quality: the array's own, unless there is no such element."""
+    status, found = changes.status[row], changes.arrays.get(row)
+    if found is not None and index < len(found):
+        return found[index], status
+    is_nothing = row not in changes.others and np.isnan(changes.value[row])
+    if is_nothing or not is_good(status):
+        return None, status
+    return None, BAD_TYPE if found is None else BAD_INDEX_RANGE

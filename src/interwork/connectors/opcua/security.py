@@ -7,6 +7,7 @@ spoken to without.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError
 
-from interwork.connectors.endpoint import Endpoint, text_option
+from interwork.connectors.endpoint import Endpoint, ends_soon, text_option
 from interwork.connectors.opcua import pki
 from interwork.core.errors import BadInput, Refused
 
@@ -28,6 +29,7 @@ MODES = ("None", "Sign", "SignAndEncrypt")
 _CLASSES = {name: getattr(security_policies, f"SecurityPolicy{name}") for name in POLICIES}
 _NAMES = {cls.URI: name for name, cls in _CLASSES.items()} | {security_policies.SecurityPolicyNone.URI: "None"}
 _KNOWN = "known.json"
+_RENEW = "renew it at the server, and trust the new one here"
 _NAMED, _ANONYMOUS = ua.UserTokenType.UserName, ua.UserTokenType.Anonymous
 
 
@@ -108,6 +110,7 @@ class Security:
             said = "The password is encrypted for the server's certificate."
             return Secured("None", (*self._without(chosen).remarks, said, *remarks))
         ours, key, uri = await anyio.to_thread.run_sync(pki.own_files, folder)
+        remarks += await anyio.to_thread.run_sync(self._own_end, folder)
         client.application_uri = uri
         await client.set_security(
             _CLASSES[name],
@@ -133,6 +136,11 @@ class Security:
             raise self._refused("opcua.user", "lets nobody in without a user name", remedy)
         if not fitting:
             said = ", ".join(sorted({f"{_policy(one)},{_mode(one)}" for one in offered or ()})) or "nothing"
+            if offered and not any(_policy(one) in (*POLICIES, "None") for one in offered):
+                remedy = f"Switch on {POLICIES[1]} at the server: older policies are broken, newer ones not known here."
+                raise self._refused(
+                    "opcua.security", f"offers {said}, and here is spoken {', '.join(POLICIES)}", remedy
+                )
             wanted = ",".join(self._choice.exact) if self._choice.exact else f"at least {self._choice.least}"
             raise self._refused(
                 "opcua.security",
@@ -181,6 +189,7 @@ class Security:
         odd = f" Note: {'; '.join(faults)}." if faults else ""
         if not pki.is_trusted(folder, der):
             pki.reject(folder, der)
+            odd += self._predecessor(folder, uri)
             raise self._refused(
                 "opcua.trust",
                 f"shows a certificate that is not trusted, thumbprint {thumbprint}",
@@ -192,7 +201,31 @@ class Security:
                 f"shows a certificate out of its time: {'; '.join(faults)}",
                 "Renew it at the server, or set the option allow_expired.",
             )
-        return (f"The server's certificate {thumbprint} is trusted although {'; '.join(faults)}.",) if faults else ()
+        said = ends_soon("The server's certificate", pki.described(der, is_trusted=True).valid_to, _RENEW)
+        trusted = [f"The server's certificate {thumbprint} is trusted although {'; '.join(faults)}."] if faults else []
+        return (*trusted, *said)
+
+    def _predecessor(self, folder: Path, uri: str) -> str:
+        """Say that this application showed another certificate before, which a person trusted."""
+        with suppress(BadInput):
+            known = [one for one in pki.trusted(folder) if uri and one.uri == uri]
+            ends = [f"{one.thumbprint} (until {one.valid_to:%Y-%m-%d})" for one in known[:3]]
+            return (
+                f" The same application is trusted with {', '.join(ends)}: ask whether it was renewed." if ends else ""
+            )
+        return ""
+
+    def _own_end(self, folder: Path) -> tuple[str, ...]:
+        ours = pki.own(folder)
+        remedy = f"move {folder / pki.OWN} away for a new one to be made, and let servers trust that"
+        return tuple(ends_soon("The node's own certificate", ours.valid_to, remedy)) if ours else ()
+
+    def remedy(self) -> str:
+        """Say what to do where a server refuses our certificate."""
+        ours = pki.own(self._pki) if self._pki else None
+        said = " ".join(self._own_end(self._pki)) if self._pki else ""
+        times = f" It is valid from {ours.valid_from:%Y-%m-%d} to {ours.valid_to:%Y-%m-%d}." if ours else ""
+        return f"{said} Let the server trust our certificate: `interwork trust --own` shows it.{times}".strip()
 
     def _refused(self, rule: str, what: str, remedy: str) -> Refused:
         place = f"{self._endpoint.host}:{self._endpoint.port}"

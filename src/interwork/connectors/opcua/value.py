@@ -2,7 +2,8 @@
 
 A number is a double; a whole number that a double cannot hold keeps its digits beside the column (text signals show
 them) and is counted where it was rounded. A time is RFC 3339 text, an octet string hexadecimal, a localized text its
-text, an array or structure JSON text of bounded length. What is no number never becomes one.
+text, an array or structure JSON text of bounded length; beside its text a short array keeps its elements. What is no
+number never becomes one.
 """
 
 import struct
@@ -20,6 +21,7 @@ from asyncua.ua.ua_binary import variant_from_binary
 from asyncua.ua.uaerrors import UaError
 from numpy.typing import ArrayLike, NDArray
 
+from interwork.connectors.opcua.elements import MOST_ELEMENTS
 from interwork.core.clock import rfc3339, to_us
 
 EPOCH_TICKS = 116_444_736_000_000_000
@@ -40,11 +42,14 @@ UNDECODABLE = (UaError, struct.error, ValueError, TypeError, LookupError, Attrib
 
 _EXACT = 1 << 53
 
+Plain = float | str | None
+"""A value as a column takes it; None is no value."""
+
 
 class Changes:
     """Changes in columns of equal length, and what of them does not fit a double."""
 
-    __slots__ = ("handle", "others", "status", "stock", "ticks", "undecodable", "value")
+    __slots__ = ("arrays", "handle", "others", "status", "stock", "ticks", "undecodable", "value")
 
     def __init__(self) -> None:
         self.handle: array[int] = array("I")
@@ -54,6 +59,8 @@ class Changes:
         """Source time, or the server's where there is none; 0 = neither."""
         self.others: dict[int, str | int] = {}
         """Row to the value that its double is not: a text, or a whole number beyond 2^53."""
+        self.arrays: dict[int, list[Plain]] = {}
+        """Row to the elements of a short array."""
         self.stock = 0
         """Values that asyncua decoded."""
         self.undecodable = 0
@@ -62,8 +69,11 @@ class Changes:
         """Count the changes."""
         return len(self.handle)
 
-    def add(self, handle: int, value: float | str | None, status: int, ticks: int) -> None:
-        """Add one change; None is no value."""
+    def add(self, handle: int, value: Plain | list[Plain], status: int, ticks: int) -> None:
+        """Add one change."""
+        if isinstance(value, list):
+            self.arrays[len(self.handle)] = value
+            value = msgspec.json.encode(value).decode()
         if isinstance(value, str):
             if len(value) > TEXT_MOST:
                 status = BAD_TOO_LONG
@@ -104,7 +114,7 @@ def changes_of(items: Sequence[ua.MonitoredItemNotification]) -> Changes:
         stamp = value.SourceTimestamp or value.ServerTimestamp
         status = int(value.StatusCode.value) if value.StatusCode is not None else 0
         try:
-            found = plain(value.Value.Value) if value.Value is not None else None
+            found = plain_or_elements(value.Value.Value) if value.Value is not None else None
         except UNDECODABLE:
             found, status = None, 0x8007_0000
             changes.undecodable += 1
@@ -124,12 +134,23 @@ def times_us(ticks: NDArray[np.int64], now_us: int) -> NDArray[np.int64]:
     return us
 
 
-def plain_of_variant(octets: bytes) -> float | str | None:
-    """Decode one variant by asyncua into its plain form."""
-    return plain(variant_from_binary(Buffer(octets)).Value)
+def plain_of_variant(octets: bytes) -> Plain | list[Plain]:
+    """Decode one variant by asyncua into its plain form, or into those of its elements."""
+    return plain_or_elements(variant_from_binary(Buffer(octets)).Value)
 
 
-def plain(value: object) -> float | str | None:
+def plain_or_elements(value: object) -> Plain | list[Plain]:
+    """Give a value its plain form, and a short array of one dimension those of its elements."""
+    if not isinstance(value, list) or len(value) > MOST_ELEMENTS or any(map(_has_parts, value)):
+        return plain(value)
+    return [plain(one) for one in value]
+
+
+def _has_parts(value: object) -> bool:
+    return isinstance(value, list) or (hasattr(value, "__dataclass_fields__") and type(value) not in _FORMS)
+
+
+def plain(value: object) -> Plain:
     """Give a value its plain form: a number, a text, or a text of what is neither."""
     if value is None or isinstance(value, str | int | float):
         return value
@@ -146,7 +167,7 @@ def _elements(value: object) -> object:
     """Give the elements of an array their plain forms, for a structure within is one and not text."""
     if isinstance(value, list):
         return [_elements(one) for one in value]
-    return value if hasattr(value, "__dataclass_fields__") and type(value) not in _FORMS else plain(value)
+    return value if _has_parts(value) else plain(value)
 
 
 _FORMS: dict[type, Callable[[Any], float | str]] = {

@@ -2,9 +2,9 @@
 
 It reads PublishResponses with DataChangeNotifications (OPC UA Part 4, 5.14.5 and 7.25.2; Part 6, 5.2 binary encoding).
 Consecutive items of one layout (the same parts present, the same numeric type) are read as one table; other numbers
-one by one; a value that is neither a number nor a string is cut out by its length and given to asyncua alone, so that
-one point's array or structure costs only itself. For anything else (events, status changes, diagnostics, a fault) the
-decoder answers None and asyncua decodes the whole message.
+one by one, and so are short arrays of numbers; a value of another kind is cut out by its length and given to asyncua
+alone, so that one point's matrix or structure costs only itself. For anything else (events, status changes,
+diagnostics, a fault) the decoder answers None and asyncua decodes the whole message.
 """
 
 import struct
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interwork.connectors import BAD_DECODING
-from interwork.connectors.opcua.value import UNDECODABLE, Changes, plain_of_variant
+from interwork.connectors.opcua.elements import MOST_ELEMENTS
+from interwork.connectors.opcua.value import UNDECODABLE, Changes, Plain, plain_of_variant
 from interwork.connectors.opcua.variant import skip_array, skip_variant
 
 _PUBLISH_RESPONSE = 829
@@ -27,6 +28,9 @@ _PROBE = 32
 """Items of one layout that must follow one another before they are read as a table."""
 _LETTERS = "?bBhHiIqQfd"
 """Built-in types 1 to 11 (Part 6, 5.1.2) in the letters of `struct`."""
+_ARRAY = 0x80
+"""The bit of a variant's first octet that says array, beside its type id."""
+_SHORT = range(MOST_ELEMENTS + 1)
 _NUMPY = ("u1", "i1", "u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")
 _EXACT = 1 << 53
 """Whole numbers up to this are exact as doubles."""
@@ -169,11 +173,10 @@ def _item(body: bytes, at: int, changes: Changes) -> int:
     """Decode one monitored item's data value; return where it ends."""
     handle, mask = _handle_mask(body, at)
     at += 5
-    value: float | str | None = None
+    value: Plain | list[Plain] = None
     status = source = server = 0
     is_undecodable = False
     if mask & 0x01:
-        start = at
         kind = body[at]
         if kind in _SCALARS:
             read, size = _SCALARS[kind]
@@ -183,8 +186,7 @@ def _item(body: bytes, at: int, changes: Changes) -> int:
         elif kind == _STRING:
             value, is_undecodable, at = _text(body, at + 1, changes)
         else:
-            at = skip_variant(body, at)
-            value, is_undecodable = _stock(body[start:at], changes)
+            value, is_undecodable, at = _other(body, at, changes)
     if mask & 0x02:
         status, at = _u32(body, at)[0], at + 4
     if mask & 0x04:
@@ -214,11 +216,16 @@ def _text(body: bytes, at: int, changes: Changes) -> tuple[str | None, bool, int
         return None, True, end
 
 
-def _stock(octets: bytes, changes: Changes) -> tuple[float | str | None, bool]:
-    """Let asyncua decode one value that is neither a number nor a string; tell whether it could not."""
+def _other(body: bytes, at: int, changes: Changes) -> tuple[Plain | list[Plain], bool, int]:
+    """Read a short array of numbers, and let asyncua decode any other value; tell whether it could not."""
+    kind = body[at] ^ _ARRAY
+    if kind in _SCALARS and (count := _i32(body, at + 1)[0]) in _SHORT:
+        layout = struct.Struct(f"<{count}{_LETTERS[kind - 1]}")
+        return list(layout.unpack_from(body, at + 5)), False, at + 5 + layout.size
+    end = skip_variant(body, at)
     changes.stock += 1
     try:
-        return plain_of_variant(octets), False
+        return plain_of_variant(body[at:end]), False, end
     except UNDECODABLE:
         changes.undecodable += 1
-        return None, True
+        return None, True, end

@@ -2,7 +2,8 @@
 
 For S7-300, 400, 1200 and 1500 with blocks that are not optimised and PUT/GET allowed. One connection, one request under
 way. A reading's time is when its answer arrived. Every item of a request has a return code of its own; a span of tags
-that is refused is read tag by tag from then on, so one missing block does not stop the others.
+that is refused is read tag by tag from then on, so one missing block does not stop the others. A text that is longer
+than an answer may be (a STRING is 256 octets, an S7-300 or 1200 answers with 240) is read in parts.
 """
 
 import struct
@@ -27,6 +28,7 @@ from interwork.connectors.s7.wire import (
     parse_tags,
     requests_of,
     spans_of,
+    used_octets,
 )
 from interwork.core.clock import now, to_us
 from interwork.core.errors import BadInput
@@ -42,6 +44,10 @@ _FAULTS = (S7Error, OSError, EOFError, struct.error, ValueError, LookupError)
 _INVALID_ADDRESS = 0x8500
 """The header error of a request whose address the controller does not have."""
 _BAD_NO_COMMUNICATION = 0x8031_0000
+_BAD_TOO_LONG = 0x8008_0000
+"""BadEncodingLimitsExceeded: a text that no request has room for."""
+_WRITE_HEAD = 28
+"""Octets of a request to write one item beside the item's own."""
 
 
 class S7Connector:
@@ -151,6 +157,9 @@ class S7Connector:
         while True:
             for spans in requests_of(self._spans(tags), self._pdu()):
                 await self._read(spans, numbers, builder)
+            for tag in tags:
+                if tag.size > self._most():
+                    await self._read_in_parts(tag, numbers, builder)
             if _STATE in numbers:
                 await self._read_state(numbers[_STATE], builder)
             if len(builder):
@@ -168,8 +177,13 @@ class S7Connector:
     def _pdu(self) -> int:
         return max(int(self._opened().pdu_length), 112)
 
+    def _most(self) -> int:
+        """Tell the octets of one item that an answer has room for."""
+        return self._pdu() - 18
+
     def _spans(self, tags: Sequence[Tag]) -> list[Span]:
-        spans = spans_of(tags, most=self._pdu() - 18)
+        most = self._most()
+        spans = spans_of([tag for tag in tags if tag.size <= most], most=most)
         whole = [span for span in spans if _key(span) not in self._refused]
         single = [tag for span in spans if _key(span) in self._refused for tag in span.tags]
         return whole + [Span(tag.area, tag.db, tag.start, tag.size, (tag,)) for tag in single]
@@ -214,16 +228,42 @@ class S7Connector:
                 continue
             for tag in span.tags:
                 at = tag.start - span.start
-                quality = code_quality(code)
-                if quality:
-                    self._unread[tag.found.address] = code
-                else:
-                    self._unread.pop(tag.found.address, None)
-                told = (None, quality) if quality else decode(tag, octets[at : at + tag.size])
-                for number in numbers[tag.found.address]:
-                    builder.add(number, time_us, *told)
+                self._take(tag, (code, octets[at : at + tag.size]), time_us, builder, numbers[tag.found.address])
         for few in requests_of(again, self._pdu()):
             await self._read(few, numbers, builder)
+
+    async def _read_in_parts(self, tag: Tag, numbers: Mapping[str, list[int]], builder: BatchBuilder) -> None:
+        """Read a text that no answer has room for, as far as it is in use."""
+        octets, used, code = b"", tag.size, 0xFF
+        while code == 0xFF and len(octets) < used:
+            count = min(self._most() // 2 * 2, used - len(octets))
+            asked = [(tag.area, tag.db, tag.start + len(octets), count)]
+            raw = await self._ask(self._opened().protocol.build_multi_read_request(asked))
+            code, part = items_of(raw, 1)[0]
+            octets += part
+            used = min(used_octets(tag, octets), tag.size)
+            if len(part) != count:
+                break
+        self._take(tag, (code, octets.ljust(tag.size, b"\0")), to_us(now()), builder, numbers[tag.found.address])
+
+    def _take(
+        self,
+        tag: Tag,
+        item: tuple[int, bytes],
+        time_us: int,
+        builder: BatchBuilder,
+        numbers: Sequence[int],
+    ) -> None:
+        """Take a tag's return code and octets."""
+        code, octets = item
+        quality = code_quality(code)
+        if quality:
+            self._unread[tag.found.address] = code
+        else:
+            self._unread.pop(tag.found.address, None)
+        told = (None, quality) if quality else decode(tag, octets)
+        for number in numbers:
+            builder.add(number, time_us, *told)
 
     async def _read_state(self, numbers: Sequence[int], builder: BatchBuilder) -> None:
         client, text = self._opened(), None
@@ -242,6 +282,10 @@ class S7Connector:
         octets, code = encode(tag, command.value)
         if code != GOOD:
             return code
+        if len(octets) > self._pdu() - _WRITE_HEAD:
+            octets = octets[: used_octets(tag, octets)]  # what lies beyond a text's end means nothing
+        if len(octets) > self._pdu() - _WRITE_HEAD:
+            return _BAD_TOO_LONG
         client = self._opened()
         is_bit = tag.type == "BOOL"
         place = tag.start * 8 + tag.bit if is_bit else tag.start

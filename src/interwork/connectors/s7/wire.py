@@ -154,7 +154,9 @@ def parse_address(text: str, where: str = "the address") -> tuple[int, int, int,
     is_bit = type_name == "BOOL"
     if (type_name not in FORMATS and type_name not in _TEXTS and not is_bit) or is_bit != (found["bit"] is not None):
         raise BadInput(f"{where}: {text!r} has no type of a controller, or a bit where none belongs.", remedy=example)
-    if (size in ("W", "D") and is_bit) or (found["length"] is not None and type_name not in ("STRING", "WSTRING")):
+    if found["length"] is not None and type_name not in ("STRING", "WSTRING"):
+        raise BadInput(f"{where}: {text!r} is an array.", remedy="Write DB1.DBD0:REAL, a tag for each element.")
+    if size in ("W", "D") and is_bit:
         raise BadInput(f"{where}: {text!r} says two sizes.", remedy=example)
     area = _AREAS[found["area"]] if found["area"] else _DB
     length = min(int(found["length"] or 254), 254)
@@ -251,6 +253,15 @@ def _string(octets: bytes) -> str | None:
     """Read a STRING: most and actual length, then characters."""
     used = octets[1]
     return octets[2 : 2 + used].decode("latin-1") if used <= octets[0] and used <= len(octets) - 2 else None
+
+
+def used_octets(tag: Tag, octets: bytes) -> int:
+    """Tell how many of a text's octets are in use, by the lengths at its head; all of a value that has none."""
+    if tag.type == "STRING" and len(octets) >= 2:
+        return 2 + octets[1]
+    if tag.type == "WSTRING" and len(octets) >= 4:
+        return 4 + 2 * int(struct.unpack_from(">HH", octets)[1])
+    return tag.size
 
 
 def _wstring(octets: bytes) -> str | None:

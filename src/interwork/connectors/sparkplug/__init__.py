@@ -26,6 +26,7 @@ from interwork.connectors.endpoint import check_options, number_option, text_opt
 from interwork.connectors.mqtt.broker import BROKER_OPTIONS, read_broker
 from interwork.connectors.mqtt.session import Message, Session, Will
 from interwork.connectors.sparkplug.host import HostView, Known
+from interwork.connectors.sparkplug.rebirths import Rebirths
 from interwork.connectors.sparkplug.topics import (
     check_id,
     decode_state,
@@ -46,8 +47,8 @@ GOOD_ASYNCHRONOUS = 0x002E_0000
 BAD_NOT_WRITABLE = 0x803B_0000
 _BIRTH_S = 12.0
 _SETTLE_S = 1.0
-_REBIRTH_S, _REBIRTH_GROWTH = 5.0, 12.0
-"""Shortest time between two requests for a rebirth, and how many times that it grows to where nobody answers."""
+_REBIRTH_S = 5.0
+"""Shortest time between two requests for a rebirth."""
 _TICK_S = 0.5
 _MOST_MALFORMED = 20
 _WRITE_S = 5.0
@@ -78,7 +79,7 @@ class SparkplugConnector:
         self._birth_s = number_option(options, "birth_s", _BIRTH_S, low=0.5, high=120)
         self._rebirth_s = number_option(options, "rebirth_s", _REBIRTH_S, low=0.1, high=600)
         self._online_ms = 0
-        self._asked_at, self._asks = float("-inf"), 0
+        self._rebirths = Rebirths(self._rebirth_s)
         self._session = self._new_session()
         self._node = HostView(self._device, self._reorder_s)
         self._malformed = 0
@@ -93,7 +94,7 @@ class SparkplugConnector:
         """Connect to the broker with our death as its will, then announce the host with the same time (H1)."""
         self._online_ms = to_us(now()) // 1000
         self._session, self._node = self._new_session(), HostView(self._device, self._reorder_s)
-        self._asked_at, self._asks, self._malformed = float("-inf"), 0, 0
+        self._rebirths, self._malformed = Rebirths(self._rebirth_s), 0
         node = topic_of(self._group, "+", self._edge)
         await self._session.open([(topic, 1) for topic in (self._state_topic, node, f"{node}/+")])
         self._publish_state(is_online=True, time_ms=self._online_ms)
@@ -121,7 +122,8 @@ class SparkplugConnector:
         refused = list(self._node.refused.items())
         said = [f"{name} is not read: {reason}." for name, reason in refused[:_MOST_REMARKS]]
         more = [f"{len(refused) - _MOST_REMARKS} more metrics are not read."] if len(refused) > _MOST_REMARKS else []
-        return [*self._broker.remarks, *self._session.remarks, *said, *more]
+        again = [self._rebirths.remark] if self._rebirths.remark else []
+        return [*self._broker.remarks, *self._session.remarks, *again, *said, *more]
 
     def _publish_state(self, *, is_online: bool, time_ms: int) -> None:
         content = encode_state(is_online=is_online, time_ms=time_ms)
@@ -245,7 +247,7 @@ class SparkplugConnector:
         if node.wants_rebirth:
             self._ask_rebirth()
         elif node.is_born:
-            self._asks = 0
+            self._rebirths.rest(anyio.current_time())
 
     def _take(self, message: Message) -> None:
         topic = read_topic(message.topic)
@@ -267,10 +269,8 @@ class SparkplugConnector:
 
     def _ask_rebirth(self) -> None:
         """Ask the edge node for its births, rarely enough that it is no storm (H7)."""
-        wait_s = self._rebirth_s * min(2 ** max(self._asks - 1, 0), _REBIRTH_GROWTH)
-        if anyio.current_time() < self._asked_at + wait_s:
+        if not self._rebirths.is_due(self._node.wants_rebirth, anyio.current_time()):
             return
-        self._asked_at, self._asks = anyio.current_time(), min(self._asks + 1, 16)
         self._counted["rebirths"] += 1
         wish = Send(name=REBIRTH, datatype=BOOLEAN, field="boolean_value", value=True)
         content = encode([wish], time_ms=to_us(now()) // 1000, seq=None)

@@ -3,10 +3,13 @@
 Messages of an edge node and its devices share one sequence 0 to 255. A message ahead of its turn waits for the
 missing ones until the reorder timer runs out; then what waits is taken in order and a rebirth is wanted. Data before
 a birth, an unknown alias or a broken payload also want one. NDEATH counts only with the bdSeq of the running birth.
+An alias is looked for where it was sent first, for many senders count them anew in each device; one that is of two
+metrics there is of none. After a node's birth its devices are born again; one that is not is stale.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,6 +35,8 @@ _CYCLE = 256
 _LARGEST = sys.float_info.max
 _OWN = (BD_SEQ, "Node Control/", "Device Control/")
 """Metrics of the protocol itself."""
+REBORN_S = 10.0
+"""A device that is not born so long after its node was born again is gone, in seconds."""
 MOST_DEVICES = 1_000
 MOST_METRICS = 200_000
 MOST_WAITING_OCTETS = 32 * 1024 * 1024
@@ -74,7 +79,13 @@ class HostView:
         self._device = device
         self._reorder_s = reorder_s
         self._births: dict[str, dict[str, Known]] = {}
-        self._aliases: dict[int, Known] = {}
+        self._aliases: dict[str, dict[int, Known | None]] = {}
+        """By where they were born; None for one that several metrics have."""
+        self._templates: dict[tuple[str, int], str] = {}
+        """Where born and alias of a template instance, to its name."""
+        self._unborn: dict[str, list[Known]] = {}
+        """Devices that are not born again yet after their node was, with what they had."""
+        self._reborn_by, self._born_us = 0.0, 0
         self._points: dict[str, list[Point]] = {}
         self._bd_seq: int | None = None
         self._expected = 0
@@ -112,6 +123,7 @@ class HostView:
         self._points = {}
         for point in points:
             self._points.setdefault(point.address, []).append(point)
+        self._unborn.clear()
         for births in self._births.values():
             for known in births.values():
                 known.numbers = ()
@@ -133,7 +145,7 @@ class HostView:
         """Take in one message of the node or of a device; raise MalformedPayload for one that cannot be read."""
         message = _Message(kind, device, payload, received_us)
         if kind == "NBIRTH":
-            self._node_birth(message)
+            self._node_birth(message, clock)
         elif kind == "NDEATH":
             self._node_death(payload)
         elif kind not in ("NDATA", "DBIRTH", "DDATA", "DDEATH"):
@@ -152,7 +164,11 @@ class HostView:
         self.wants_rebirth = reason
 
     def tick(self, clock: float) -> None:
-        """Let the reorder timer run out."""
+        """Let the reorder timer and the wait for births run out."""
+        if self._unborn and clock >= self._reborn_by:
+            for known in (one for births in self._unborn.values() for one in births):
+                self._emit(known, self._born_us, None, BAD_NO_COMMUNICATION)
+            self._unborn.clear()
         if self._waiting and (clock >= self._deadline or self._waiting_octets > MOST_WAITING_OCTETS):
             self.gaps += 1
             self.wants_rebirth = f"message {self._expected} is missing"
@@ -190,10 +206,13 @@ class HostView:
         else:
             self._data(message)
 
-    def _node_birth(self, message: _Message) -> None:
+    def _node_birth(self, message: _Message, clock: float) -> None:
         metrics = message.payload.metrics
-        self._births.clear()
-        self._aliases.clear()
+        if not self._unborn:
+            self._reborn_by, self._born_us = clock + REBORN_S, message.payload.time_us or message.received_us
+        for scope in [one for one in self._births if one]:
+            self._unborn[scope] = self._forget(scope)
+        self._forget("")
         self._waiting.clear()
         self.refused.clear()
         self._waiting_octets = 0
@@ -208,6 +227,8 @@ class HostView:
         if "" in self._births and not is_old:
             self._births.clear()
             self._aliases.clear()
+            self._templates.clear()
+            self._unborn.clear()
             self.fault = "went offline (NDEATH)"
 
     def _device_birth(self, message: _Message) -> None:
@@ -219,15 +240,19 @@ class HostView:
     def _birth(self, scope: str, metrics: Sequence[Metric], message: _Message) -> None:
         """Learn the metrics of the node or a device, and take their values."""
         self._forget(scope)
+        self._unborn.pop(scope, None)
         room = MOST_METRICS - sum(len(births) for births in self._births.values())
-        flat = list(_flat(metrics))
+        walked = list(_flat(metrics))
+        flat = [(name, metric) for name, metric in walked if not metric.members]
         known = self._births[scope] = {}
+        aliases = self._aliases[scope] = {}
         for name, metric in flat[:room]:
             one = known[name] = self._known(scope, name, metric)
             if metric.alias is not None:
-                self._aliases[metric.alias] = one
+                aliases[metric.alias] = one if metric.alias not in aliases else None
             if wanted := self._points.get(one.address):
                 self._point(one, wanted)
+        self._note_templates(scope, walked)
         for name, metric in flat[:room]:
             self._value(known[name], metric, message.received_us)
         for name, _ in flat[room:]:
@@ -236,6 +261,14 @@ class HostView:
             if self._scope_of(address) == scope and self._name_of(address) not in known:
                 for point in wanted:
                     self.readings.add(point.number, message.received_us, None, BAD_UNKNOWN)
+
+    def _note_templates(self, scope: str, walked: Sequence[tuple[str, Metric]]) -> None:
+        """Learn the aliases of template instances, whose data may come by them."""
+        aliases = self._aliases[scope]
+        for name, metric in walked:
+            if metric.members and metric.alias is not None:
+                self._templates[scope, metric.alias] = name if metric.alias not in aliases else ""
+                aliases[metric.alias] = None
 
     def _known(self, scope: str, name: str, metric: Metric) -> Known:
         address = self._address(scope, name)
@@ -277,7 +310,7 @@ class HostView:
         if births is None:
             self.wants_rebirth = f"{message.device} sent data before its birth"
             return
-        aliases, stamp = self._aliases, message.payload.time_us or message.received_us
+        aliases, stamp = self._aliases.get(message.device, {}), message.payload.time_us or message.received_us
         time_ms, time_us = 0, stamp
         signals: list[int] = []
         times: list[int] = []
@@ -301,14 +334,14 @@ class HostView:
 
     def _one(self, message: _Message, metric: Metric) -> None:
         """Take one metric of a data message with care; one that no birth announced wants a rebirth."""
-        scope, name = message.device, metric.name
-        if not name and metric.alias is not None and (known := self._aliases.get(metric.alias)):
-            scope, name = known.scope, known.name
-        for full, one in _flat((metric,), name):
-            born = self._births.get(scope, {}).get(full)
-            if born is None:
-                self.wants_rebirth = f"an unknown metric came ({full or f'alias {metric.alias}'})"
-            else:
+        scope = message.device if metric.name else self._scope_with(metric.alias, message.device)
+        for full, one in _flat((metric,), named=partial(self._named, scope)):
+            born = self._births.get(scope, {}).get(full) if full else None
+            if born is None and not one.members:
+                is_shared = not full and one.alias in self._aliases.get(scope, {})
+                what = "a metric came by an alias that several have" if is_shared else "an unknown metric came"
+                self.wants_rebirth = f"{what} ({full or f'alias {one.alias}'})"
+            elif born is not None:
                 self._value(born, one, message.received_us)
 
     def _value(self, known: Known, metric: Metric, received_us: int) -> None:
@@ -331,18 +364,30 @@ class HostView:
     def _device_death(self, message: _Message) -> None:
         """Forget a device that is gone: its metrics are stale from its death on; the endpoint's ends the link."""
         since_us = message.payload.time_us or message.received_us
-        for known in self._forget(message.device):
+        for known in (*self._forget(message.device), *self._unborn.pop(message.device, ())):
             self._emit(known, since_us, None, BAD_NO_COMMUNICATION)
         if message.device == self._device:
             self.fault = "went offline (DDEATH)"
 
     def _forget(self, scope: str) -> list[Known]:
         """Forget the births of the node or a device, with their aliases."""
-        births = list(self._births.pop(scope, {}).values())
-        for known in births:
-            if known.alias is not None and self._aliases.get(known.alias) is known:
-                del self._aliases[known.alias]
-        return births
+        for one in self._aliases.pop(scope, {}):
+            self._templates.pop((scope, one), None)
+        return list(self._births.pop(scope, {}).values())
+
+    def _scope_with(self, alias: int | None, scope: str) -> str:
+        """Find whose alias it is: of who sent it, or of the only other one that has it."""
+        if alias is None or alias in self._aliases.get(scope, {}):
+            return scope
+        others = [one for one, aliases in self._aliases.items() if alias in aliases]
+        return others[0] if len(others) == 1 else scope
+
+    def _named(self, scope: str, alias: int | None) -> str:
+        """Find the full name of an alias, a template instance's too; empty where it is unknown or several have it."""
+        if alias is None:
+            return ""
+        known = self._aliases.get(scope, {}).get(alias)
+        return known.name if known else self._templates.get((scope, alias), "")
 
 
 def _plain(sent: Any, known: Known) -> float | None:  # noqa: ANN401 - protobuf makes the class at run time
@@ -364,11 +409,11 @@ def _meaning(name: str, unit: str, *, text: bool) -> Meaning:
     return meaning if meaning is not Meaning.OTHER else meaning_of("/".join(name.split("/")[-2:]), unit, is_text=text)
 
 
-def _flat(metrics: Sequence[Metric], own: str = "", prefix: str = "") -> Iterator[tuple[str, Metric]]:
-    """Walk metrics by full name, template instances through to their members; `own` replaces a missing name."""
+def _flat(
+    metrics: Sequence[Metric], prefix: str = "", named: Callable[[int | None], str] = lambda _: ""
+) -> Iterator[tuple[str, Metric]]:
+    """Walk metrics by full name, template instances first and then their members; `named` knows those without one."""
     for metric in metrics:
-        name = f"{prefix}{own or metric.name}"
-        if metric.members:
-            yield from _flat(metric.members, prefix=f"{name}/")
-        else:
-            yield name, metric
+        name = f"{prefix}{metric.name}" if metric.name else named(metric.alias)
+        yield name, metric
+        yield from _flat(metric.members, f"{name}/", named)

@@ -54,6 +54,8 @@ def why_not(datatype: int) -> str:
     """Say why a metric of a data type is no signal; empty where it can be one."""
     if is_text(datatype) or is_number(datatype):
         return ""
+    if not datatype:
+        return "its birth names neither a data type nor a value"
     return f"its data type {_NAMES.get(datatype, datatype)} is no reading"
 
 
