@@ -331,6 +331,14 @@ async def _take_out(folder: Path, target: Path) -> int:
 
 def _pack(folder: Path, target: Path, tables: dict[str, list[bytes]]) -> None:
     whole = target.with_name(target.name + ".part")
+    try:
+        _pack_into(whole, folder, tables)
+        whole.rename(target)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _pack_into(whole: Path, folder: Path, tables: dict[str, list[bytes]]) -> None:
     with tarfile.open(whole, "w:gz") as archive:
         for table, lines in tables.items():
             content = b"\n".join(lines) + b"\n"
@@ -341,4 +349,3 @@ def _pack(folder: Path, target: Path, tables: dict[str, list[bytes]]) -> None:
             for path in sorted((folder / part).rglob("*")):
                 if path.is_file() and path.suffix != ".wal":
                     archive.add(path, arcname=str(path.relative_to(folder)))
-    whole.rename(target)

@@ -39,8 +39,8 @@ def parse_moment(text: str) -> datetime:
         if len(text) == len("2026-12-24"):
             return datetime.combine(date.fromisoformat(text), time(23, 59, 59), tzinfo=UTC)
         moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, IndexError) as fault:
         raise BadInput(
             f"{text!r} is not a date.", remedy="Write 2026-12-24, 2026-12-24T16:00Z, or +10d for ten days from now."
         ) from fault
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -20,6 +20,9 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     mean: list[float]
     high: list[float]
     count: list[int]
+    is_time_weighted: bool = False
+    """`mean` is of a bucket's good readings, each counting once: of what is kept only when it moves, not its mean in
+    time."""
 
 
 async def may_look(node: Node, resource: Resource) -> None:

@@ -27,6 +27,9 @@ SIGNALS_END = 4_000_000
 GOOD_BELOW = 0x4000_0000
 """An OPC UA status code below this has severity Good."""
 
+FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The first and the last microsecond a calendar has a name for: of the years 1 and 9999."""
+
 UNKNOWN = "unknown"
 """The state of a time for which nothing good is known."""
 
@@ -65,18 +68,37 @@ def columns_of(batch: Batch) -> Columns:
         np.frombuffer(batch.quality, np.uint32),
         batch.text,
     )
-    lengths = {len(column) for column in columns[:4]} | ({len(batch.text)} if batch.text else set())
-    if lengths != {rows}:
+    lengths = [len(columns.time_us), len(columns.value), len(columns.quality), len(columns.text) or rows]
+    if lengths != [rows] * 4:
         raise BadInput(
-            f"A batch has columns of {sorted(lengths)} readings.",
+            f"A batch has columns of {sorted({rows, *lengths})} readings.",
             remedy="Give every column the same length and the type Batch names.",
         )
-    if int(columns.signal.view(np.uint32).max()) >= SIGNALS_END:  # what is below 0 is far above it
+    _check_numbers(columns.signal)
+    return columns
+
+
+def _check_numbers(signal: npt.NDArray[np.int32]) -> None:
+    """Raise BadInput where a signal number is out of range."""
+    if int(signal.view(np.uint32).max()) >= SIGNALS_END:  # what is below 0 is far above it
         raise BadInput(
-            f"A batch names signal {int(columns.signal.min())} to {int(columns.signal.max())}.",
+            f"A batch names signal {int(signal.min())} to {int(signal.max())}.",
             remedy=f"Signal numbers are whole, from 0 to {SIGNALS_END - 1}.",
         )
-    return columns
+
+
+def check_kept(columns: Columns) -> None:
+    """Raise BadInput where a time is in no year from 1 to 9999, so has no hour to be kept in, or a text is no UTF-8."""
+    if len(columns.time_us) and not FIRST_US <= columns.time_us.min() <= columns.time_us.max() <= LAST_US:
+        count = int(np.count_nonzero((columns.time_us < FIRST_US) | (columns.time_us > LAST_US)))
+        raise BadInput(
+            f"{count} of {len(columns.time_us)} readings have a time that is in no year from 1 to 9999.",
+            remedy="Give microseconds since 1970 in UTC; see what unit the source's stamps have.",
+        )
+    try:
+        "".join(text for text in columns.text if text is not None).encode()
+    except UnicodeEncodeError as fault:
+        raise BadInput(f"A text cannot be written: {str(fault)[:200]}.", remedy="Decode it as what it is.") from fault
 
 
 def batch_of(
@@ -153,8 +175,8 @@ def decode_batch(content: bytes, *, limit: int = READINGS_MAX) -> Batch:
         if any(column.null_count for column in numbers):
             raise PeerError("Readings came without their signal, time, value or quality.")
         signal, time_us, value, quality = (column.to_numpy() for column in numbers)
+        _check_numbers(signal)
         batch = batch_of(signal, time_us, value, quality, texts.to_pylist() if texts.null_count < rows else ())
-        columns_of(batch)
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError, BadInput) as fault:
         raise PeerError(f"What came are no readings in an Arrow stream: {str(fault)[:200]}.") from fault
     return batch

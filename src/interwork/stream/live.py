@@ -101,7 +101,8 @@ class Live:
             return
         self._reserve(int(columns.signal.max()))
         rows = newest_rows(columns.signal, columns.time_us, self._scratch)
-        rows = rows[columns.time_us[rows] >= self._rank[columns.signal[rows]]]
+        rank, ahead = self._rank[columns.signal[rows]], to_us(self._clock()) + AHEAD_US
+        rows = rows[(columns.time_us[rows] >= rank) | (rank > ahead)]  # the clock was put back: nothing held is newer
         is_silence = (columns.quality[rows] == BAD_NO_COMMUNICATION) & np.isnan(columns.value[rows])
         if is_silence.any():
             self._lost_us[columns.signal[rows[is_silence]]] = columns.time_us[rows[is_silence]]
@@ -110,7 +111,7 @@ class Live:
         signal: Ints = columns.signal[rows].astype(np.int64)
         time_us = columns.time_us[rows]
         self._time[signal] = time_us
-        self._rank[signal] = np.minimum(time_us, to_us(self._clock()) + AHEAD_US)
+        self._rank[signal] = np.minimum(time_us, ahead)
         self._value[signal] = columns.value[rows]
         self._quality[signal] = columns.quality[rows]
         self._is_lost[signal] = False

@@ -76,5 +76,8 @@ def test_stamps_ahead_of_the_clock_become_the_moment_they_came_in_their_order_an
     assert list(found.time_us) == [BASE + 1, BASE + 5 * SECOND, BASE, BASE, BASE - 1]
     assert list(found.quality) == [0x40000000, 0, 0x80310000, 0x40000000, 0]
     assert (list(found.value), found.text[4]) == ([0.0, 1.0, 2.0, 3.0, 4.0], "X")
+    early = bounded(batch_of([1, 1], [-(1 << 63), -62_135_596_800_000_000], [1.0, 2.0], [0, 0]), BASE)
+    assert list(early.time_us) == [BASE, -62_135_596_800_000_000]
+    assert list(early.quality) == [0x40000000, 0]
     right = batch_of([1], [BASE], [1.0], [0])
     assert bounded(right, BASE) is right

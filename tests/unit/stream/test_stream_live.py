@@ -66,6 +66,18 @@ def test_a_stamp_from_a_clock_far_ahead_gives_way_to_later_readings_with_right_s
     assert state.value(1).value == 2.0
 
 
+def test_after_the_clock_was_put_back_an_hour_what_comes_is_current_at_once():
+    """streams 14: many devices give no stamp, so theirs is our clock's; for an hour none would be newer."""
+    moment = [from_us(NOW_US)]
+    state = Live(clock=lambda: moment[0])
+    state.update(batch((1, NOW_US, 1.0), (2, NOW_US, 1.0)))
+    moment[0] -= timedelta(hours=1)
+    back_us = to_us(moment[0])
+    state.update(batch((1, back_us, 2.0)))
+    state.update(batch((1, back_us - 1, 3.0)))
+    assert (state.value(1).value, state.value(1).time_us, state.value(2).value) == (2.0, back_us, 1.0)
+
+
 def test_a_lost_machine_keeps_its_last_values_as_last_usable_and_history_hears_of_it_once():
     state = live()
     state.update(batch((1, NOW_US, 4.0), (2, NOW_US, "ACTIVE")))

@@ -78,6 +78,13 @@ def test_bytes_that_are_no_readings_are_refused_in_words(content, form):
         read(content, form)
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[1]", b"7", b'{"signal": "a"}', b'{"signal": "a", "time": 5}'])
+def test_a_line_that_is_no_reading_is_refused_in_words(content):
+    """However deep it is nested."""
+    with pytest.raises(BadInput, match="no reading"):
+        read(content, "json")
+
+
 def test_a_signal_that_is_not_known_here_is_named():
     with pytest.raises(BadInput, match="signal:b"):
         batch_of_read(read(written("parquet", ODD), "parquet"), {"signal:a": 1})

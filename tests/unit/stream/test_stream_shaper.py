@@ -73,8 +73,13 @@ def rows_of(batch):
 def scans(draw):
     """Readings as a device brings them that reads the same points in the same order, again and again."""
     order = draw(st.permutations(range(7)))[: draw(st.integers(1, 7))]
-    cells = draw(st.lists(st.tuples(numbers, reading.map(lambda one: one[3])), max_size=60))
-    return [(order[at % len(order)], 500_000 * (at // len(order)), *cell) for at, cell in enumerate(cells)]
+    steps = st.integers(-40, 40).map(lambda step: step / 8)
+    cell = draw(st.sampled_from([st.tuples(numbers, reading.map(lambda one: one[3])), st.tuples(steps, st.just(GOOD))]))
+    cells = draw(st.lists(cell, max_size=60))
+    odd = draw(st.dictionaries(st.integers(0, 60), st.sampled_from([-2_000_000, 1_000, 2_500_000]), max_size=2))
+    return [
+        (order[at % len(order)], 500_000 * (at // len(order)) + odd.get(at, 0), *one) for at, one in enumerate(cells)
+    ]
 
 
 @given(
@@ -95,6 +100,35 @@ def test_shaping_keeps_what_a_loop_over_single_readings_keeps_in_any_batches(rea
         kept = reference.keeps(*one)
         expected += [] if kept is None else [kept]
     assert made == expected
+
+
+SCAN = [(signal, 1_000_000, 1.0, GOOD) for signal in range(5)]
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        [(signal, 2_000_000, 1.01, GOOD) for signal in range(5)],
+        [(signal, 900_000, 1.01, GOOD) for signal in range(5)],
+        [(signal, 4_000_000, 1.01, GOOD) for signal in range(5)],
+        [(signal, at, 1.0, GOOD) for at in (2_500_000, 900_000) for signal in range(5)],
+        [(signal, 2_000_000, 1.01, 0x80310000 if signal == 4 else GOOD) for signal in range(5)],
+        [(signal, 2_000_000, math.nan if signal == 4 else 1.01, GOOD) for signal in range(5)],
+        [(4, 1_500_000, "ACTIVE", GOOD), *((signal, 2_000_000, 1.0, GOOD) for signal in range(5))],
+        [(4, 1_500_000, math.nan, GOOD), *((signal, 2_000_000, 1.0, GOOD) for signal in range(5))],
+        [(signal, 2_000_000, 1.0, GOOD) for signal in (4, 3, 2, 1, 0)],
+    ],
+    ids=["calm", "late", "quiet too long", "back in time", "bad", "none", "after a text", "after none", "otherwise"],
+)
+def test_whole_scans_are_shaped_as_a_loop_over_single_readings_does(then, monkeypatch):
+    """streams 22: what is compared of a whole scan is all that a single reading would be compared in."""
+    monkeypatch.setattr(shaper, "WIDE", 1)
+    reference, made, shape = Reference(), [], Shaper(BANDS, longest_s=LONGEST_S).shape
+    given_readings = [SCAN, then[:-5], then[-5:]] if isinstance(then[0][2], str) or then[0][0] == 4 else [SCAN, then]
+    for readings in given_readings:
+        made += rows_of(shape(batch(*readings)))
+    expected = [reference.keeps(*one) for readings in given_readings for one in readings]
+    assert made == [one for one in expected if one is not None]
 
 
 def batch(*readings):

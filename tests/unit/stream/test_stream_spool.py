@@ -212,7 +212,7 @@ async def test_a_kill_while_writing_loses_at_most_a_second_and_corrupts_nothing(
                 break
         os.kill(child.pid, signal.SIGKILL)
         rest = child.stdout.read()
-        child.wait(10)
+        child.wait(30)
         child.stdout.close()
         said |= dict(tuple(map(int, line.split())) for line in rest.splitlines() if line.count(" ") == 1)
         async with Spool.open(Path(tmp_path)) as held:
@@ -329,7 +329,7 @@ async def refusal(held):
 
 
 async def until(held, *, is_full):
-    deadline = anyio.current_time() + 10
+    deadline = anyio.current_time() + 30
     while bool(await fault_of(held)) is not is_full:
         assert anyio.current_time() < deadline, "it was not said in time"
         await anyio.sleep(0.005)

@@ -1,6 +1,7 @@
 """The verbs `backup` and `restore`: a stopped node in one archive, and a node made of it, checked first."""
 
 import argparse
+import errno
 import hashlib
 import json
 import shutil
@@ -49,7 +50,9 @@ def back_up(arguments: argparse.Namespace) -> int:
         count = _pack(folder, passing)
         passing.rename(arguments.to)
     except OSError as fault:
-        raise DiskFull(f"{arguments.to} cannot be written: {fault.strerror}.", remedy="Give another path.") from fault
+        raise DiskFull(
+            f"{arguments.to} cannot be written: {fault.strerror}.", remedy="Free space there, or give another path."
+        ) from fault
     finally:
         passing.unlink(missing_ok=True)
     if arguments.json:
@@ -112,6 +115,11 @@ def _unpack(source: Path, folder: Path) -> int:
             archive.extractall(folder, filter="data")
         sums: dict[str, str] = json.loads((folder / LIST).read_bytes())
     except (OSError, tarfile.TarError, ValueError, EOFError) as fault:
+        if isinstance(fault, OSError) and fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise DiskFull(
+                f"{folder.parent} has no room for what is in {source}: {fault.strerror}.",
+                remedy="Free space there, or give another folder with --data.",
+            ) from fault
         raise Damaged(f"{source} is no whole backup: {fault}.", remedy="Use another backup.") from fault
     for name, digest in sums.items():
         path = folder / "node" / name

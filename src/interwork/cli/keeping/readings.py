@@ -1,7 +1,9 @@
 """The verb `readings`: readings of the running node out into open formats, and in again."""
 
 import argparse
+import os
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlencode
 
@@ -70,21 +72,26 @@ def keep(arguments: argparse.Namespace) -> int:
 
 
 def take_out(arguments: argparse.Namespace) -> int:
-    """Write readings into a file, whole or not at all."""
+    """Write readings into a file, whole or not at all; of two exports into one file the later to end stands."""
     remote = Remote(arguments.data)
     query = {"signals": ",".join(_signals(remote, arguments)), "format": arguments.format}
     query |= {name: getattr(arguments, name) for name in ("start", "end") if getattr(arguments, name)}
     if arguments.joined:
         query["form"] = "joined"
-    passing = arguments.to.with_name(arguments.to.name + ".part")
+    passing = arguments.to.with_name(f"{arguments.to.name}.{token_hex(4)}.part")
     size = 0
     try:
-        with passing.open("wb") as file:
+        with passing.open("xb") as file:
             for piece in remote.download(f"/api/readings?{urlencode(query)}"):
                 size += file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())  # some file systems say only now that they are full
         passing.rename(arguments.to)
     except OSError as fault:
-        raise DiskFull(f"{arguments.to} cannot be written: {fault.strerror}.", remedy="Give another path.") from fault
+        raise DiskFull(
+            f"{arguments.to} cannot be written: {fault.strerror}. Nothing is left of it.",
+            remedy="Free space there, give another path, or ask for less: fewer signals or a shorter range.",
+        ) from fault
     finally:
         passing.unlink(missing_ok=True)
     if arguments.json:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec.structs import replace
 
 from interwork.core.blueprint import Blueprint, PowerSource, Taken
@@ -21,7 +20,9 @@ from interwork.core.units import convert
 from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream import columns_of, counter_delta
+from interwork.stream.blueprint.aggregate import joined
 from interwork.stream.columns import take
+from interwork.stream.insight.facts import integral
 
 HOURS = 24.0
 HOURS_MAX = 24.0 * 31
@@ -31,8 +32,10 @@ SETTLED_S = 600.0
 """A member admitted later than so long ago has not kept enough to tell a rate from."""
 POINTS = 500
 READINGS_MAX = 50_000
-HELD_S = 120.0
-"""How long a power reading stands for what follows it: a quiet signal is kept once a minute."""
+POWERS_MAX = 500_000
+"""Readings of a power that are integrated one by one; of more, the means of steps are."""
+STEP_US = 120_000_000
+"""A quiet signal is kept once a minute: a step so long has one, unless the link is lost."""
 BEFORE = timedelta(hours=1)
 """How far back a counter's last value before a span is looked for."""
 
@@ -308,22 +311,22 @@ async def _metered(node: Node, resource: Resource, span: tuple[datetime, datetim
         counted = await _counted(node, signal, span)
         return None if counted is None else convert(counted, signal.unit or "kW.h", "kW.h")
     for signal in await node.store.find(Signal, resource=resource.id, meaning=Meaning.POWER, limit=1):
-        trend = await node.historian.trend(signal.number, to_us(span[0]), to_us(span[1]), points=POINTS)
-        means = np.asarray(trend.mean, np.float64)
-        seconds = (span[1] - span[0]).total_seconds() / max(1, len(means))
-        held = _held(means, int(HELD_S / seconds) + 1)
-        known = held[np.isfinite(held)]
-        hours = seconds / 3600 * resource.time_scale  # in the machine's own time, as a counter of its own counts
-        return convert(float(known.sum()), signal.unit or "kW", "kW") * hours if len(known) else None
+        used = await _integrated(node, signal, (to_us(span[0]), to_us(span[1])))
+        # in the machine's own time, as a counter of its own counts
+        return None if used is None else convert(used, signal.unit or "kW", "kW") * resource.time_scale
     return None
 
 
-def _held(values: npt.NDArray[np.float64], steps: int) -> npt.NDArray[np.float64]:
-    """Let a value stand for the empty steps after it, for so many at the most: it is kept only when it changes."""
-    known = np.isfinite(values)
-    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))
-    fits = (last >= 0) & (np.arange(len(values)) - last <= steps)
-    return np.where(fits, values[np.maximum(last, 0)], np.nan)
+async def _integrated(node: Node, signal: Signal, span: tuple[int, int]) -> float | None:
+    """Integrate a power over a span, in its unit times hours: a reading holds until the next, what is bad nothing."""
+    readings = await node.historian.readings([signal.number], *span, limit=POWERS_MAX)
+    if len(readings) < POWERS_MAX:
+        return integral(joined(await node.historian.latest([signal.number], span[0]), readings), *span)[0]
+    # So many come that a step without one is not known, and that the mean of a step's readings is that of its time.
+    _, trend = await node.historian.trends([signal.number], *span, width_us=STEP_US)
+    ends = (min(at - at % STEP_US + STEP_US, span[1]) for at in trend.time_us)
+    hours = ((end - at) / 3.6e9 for at, end in zip(trend.time_us, ends, strict=True))
+    return math.fsum(mean * long for mean, long in zip(trend.mean, hours, strict=True)) if len(trend.mean) else None
 
 
 async def _by_state(

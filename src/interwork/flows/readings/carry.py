@@ -18,7 +18,7 @@ from interwork.flows.look import may_look
 from interwork.flows.node import Node
 from interwork.store import Change
 from interwork.stream.blueprint.stamps import AHEAD_US
-from interwork.stream.columns import columns_of, take
+from interwork.stream.columns import FIRST_US, columns_of, take
 from interwork.stream.historian.openly import FORMS, JOINED, Described, Writer, batch_of_read, read
 
 PAGE = 50_000
@@ -153,7 +153,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def bring_in(node: Node, content: bytes, form: str, *, actor: str = "") -> Brought:
-    """Keep the readings of a file whose signals are known here; stamps ahead of the clock are refused and told.
+    """Keep the readings of a file whose signals are known here; stamps no clock showed yet are refused and told.
 
     A live reading from the future gets the moment it came; one in a file came at no moment that says anything.
     """
@@ -169,17 +169,20 @@ async def bring_in(node: Node, content: bytes, form: str, *, actor: str = "") ->
     await node.store.commit(Change().event(Tag.READINGS_BROUGHT_IN, node.did, actor=actor, **detail))
     names = {one.number: one.id for one in found if one is not None}
     rows = zip(refused.signal[:LISTED_MAX], refused.time_us[:LISTED_MAX], strict=True)
-    listed = (f"{names[number]} at {told(time_us)} is in the future" for number, time_us in rows)
+    listed = (
+        f"{names[number]} at {told(time_us)} is {'before the year 1' if time_us < FIRST_US else 'in the future'}"
+        for number, time_us in rows
+    )
     return Brought(readings=len(batch), refused=len(refused), listed=tuple(listed))
 
 
 def _parted(batch: Batch, latest_us: int) -> tuple[Batch, Batch]:
-    """Part a batch into what is not later than a time, and the rest."""
+    """Part a batch into what is of a year from 1 on and not later than a time, and the rest."""
     columns = columns_of(batch)
-    is_late = columns.time_us > latest_us
-    if not is_late.any():
+    is_odd = (columns.time_us > latest_us) | (columns.time_us < FIRST_US)
+    if not is_odd.any():
         return batch, take(columns, np.empty(0, np.int64))
-    return take(columns, np.flatnonzero(~is_late)), take(columns, np.flatnonzero(is_late))
+    return take(columns, np.flatnonzero(~is_odd)), take(columns, np.flatnonzero(is_odd))
 
 
 def told(time_us: int) -> str:

@@ -8,7 +8,8 @@ both are kept, and no figure is computed from them.
 
 Comparing with the last kept reading makes each decision depend on the one before. So a batch is worked off in
 slices that hold each signal once, all signals of a slice at a time; what is too narrow for that, and signals with
-texts, go one by one. Both give what a loop over single readings would give, however the readings are batched.
+texts, go one by one. Of whole scans of good numbers whose times go on from before, only the values are compared. All
+give what a loop over single readings would give, however the readings are batched.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,6 +50,8 @@ class Shaper:
         self._is_text = np.zeros(0, np.bool_)
         self._scratch: Ints = np.zeros(0, np.int64)
         self._text: dict[int, str] = {}
+        self._scan: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+        """Different signals, in the order the last scan brought them."""
         self._reserve(max(deadbands, default=0))
         for number, band in deadbands.items():
             if not 0 <= number < SIGNALS_END or not 0 <= band < float("inf"):
@@ -70,8 +73,11 @@ class Shaper:
             return batch
         self._reserve(int(columns.signal.max()))
         given, columns = columns, columns._replace(quality=_flagged(columns))
+        width = 0 if columns.text else self._period(columns.signal)
+        if width and (made := self._scans(columns, width)) is not None:
+            return batch if len(made) == rows else made
         is_kept: Flags = np.zeros(rows, np.bool_)
-        if width := 0 if columns.text else self._period(columns.signal):
+        if width:
             frames = (slice(first, first + width) for first in range(0, rows, width))
             self._slices(columns, columns.signal[:width], frames, is_kept)
         else:
@@ -128,6 +134,9 @@ class Shaper:
 
     def _period(self, signal: npt.NDArray[np.int32]) -> int:
         """Tell after how many rows the same signals come again in the same order, as a scan brings them; 0: not so."""
+        held = len(self._scan)
+        if held and len(signal) % held == 0 and (signal.reshape(-1, held) == self._scan).all():
+            return held
         is_again: Flags = signal[1:] == signal[0]
         first = int(is_again.argmax()) if len(is_again) else 0
         width = first + 1 if len(is_again) and is_again[first] else len(signal)
@@ -135,7 +144,40 @@ class Shaper:
             return 0
         places: Ints = np.arange(width)
         self._scratch[signal[:width]] = places
-        return width if (self._scratch[signal[:width]] == places).all() else 0
+        if not (self._scratch[signal[:width]] == places).all():
+            return 0
+        self._scan = signal[:width].copy()
+        return width
+
+    @np.errstate(invalid="ignore", over="ignore")
+    def _scans(self, columns: Columns, width: int) -> Batch | None:
+        """Keep of whole scans of good numbers that come soon after the last kept ones; None: they are not that."""
+        signal, time_us = columns.signal[:width], columns.time_us
+        value, last_us = self._value[signal], self._time[signal]
+        if (
+            len(time_us) % width
+            or not self._is_seen[signal].all()
+            or self._is_text[signal].any()
+            or int(last_us.max()) > int(time_us[0])
+            or int(time_us[-1]) - int(last_us.min()) >= self._longest_us
+            or not (time_us[1:] >= time_us[:-1]).all()
+            or columns.quality.any()  # what is no number says so in it
+            or not _are_plain(value, self._quality[signal])
+        ):
+            return None
+        band = np.maximum(self._band[signal] * self.factor, LEAST)
+        moved, is_kept = np.empty(width), np.empty((len(time_us) // width, width), np.bool_)
+        for new, changed in zip(columns.value.reshape(-1, width), is_kept, strict=True):
+            np.subtract(new, value, moved)
+            np.abs(moved, moved)
+            np.greater_equal(moved, band, changed)
+            rows = changed.nonzero()[0]
+            value[rows] = new[rows]
+        self._value[signal] = value
+        kept = np.flatnonzero(is_kept)
+        numbers, times = columns.signal[kept], time_us[kept]
+        self._time[numbers] = times  # of repeated indices the last assignment stands
+        return batch_of(numbers, times, columns.value[kept], np.zeros(len(kept), np.uint32))
 
     @np.errstate(invalid="ignore", over="ignore")
     def _slices(

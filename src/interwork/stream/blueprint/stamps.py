@@ -1,8 +1,8 @@
-"""Stamps ahead of the clock: bounded at the moment they came, and flagged, so that nothing is ever in the future.
+"""Stamps ahead of the clock, or before the year 1: bounded at the moment they came, and flagged.
 
-A reading whose source time is more than `AHEAD_US` ahead gets the moment it arrived instead, in the order of its
-stamps, one microsecond apart per signal, so that none replaces another. A good one becomes Uncertain, and so stays out
-of every figure; what is Uncertain or Bad already keeps its code.
+So nothing is ever in the future. A reading whose source time is more than `AHEAD_US` ahead gets the moment it arrived
+instead, in the order of its stamps, one microsecond apart per signal, so that none replaces another. A good one
+becomes Uncertain, and so stays out of every figure; what is Uncertain or Bad already keeps its code.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from interwork.core.resource import Batch
-from interwork.stream.columns import GOOD_BELOW, Ints, batch_of, columns_of
+from interwork.stream.columns import FIRST_US, GOOD_BELOW, Ints, batch_of, columns_of
 
 AHEAD_US = 5_000_000
 UNCERTAIN = 0x4000_0000
@@ -18,9 +18,9 @@ UNCERTAIN = 0x4000_0000
 
 
 def bounded(batch: Batch, now_us: int) -> Batch:
-    """Return a batch without stamps in the future; the same one where it has none."""
+    """Return a batch without stamps in the future or before the year 1; the same one where it has none."""
     columns = columns_of(batch)
-    rows: Ints = np.flatnonzero(columns.time_us > now_us + AHEAD_US)
+    rows: Ints = np.flatnonzero((columns.time_us > now_us + AHEAD_US) | (columns.time_us < FIRST_US))
     if not len(rows):
         return batch
     rows = rows[np.lexsort((columns.time_us[rows], columns.signal[rows]))]

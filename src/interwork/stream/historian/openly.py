@@ -163,7 +163,7 @@ def read(content: bytes, form: str) -> pa.Table:
         fields = [SCHEMA.field(name) for name in table.column_names]
         cast = table.cast(pa.schema(fields))
         cast.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise BadInput(f"These are no readings in {form}: {str(fault)[:200]}.") from fault
     if any(cast[name].null_count for name in ("signal", "time", "quality")):
         raise BadInput("A reading came without its signal, time or quality.")
@@ -220,8 +220,12 @@ def _read_csv(content: bytes) -> pa.Table:
 
 def _read_lines(content: bytes) -> pa.Table:
     rows = [json.loads(line) for line in content.splitlines() if line.strip()]
-    rows = [row for row in rows if "provenance" not in row]
+    rows = [row for row in rows if not (isinstance(row, dict) and "provenance" in row)]
     for row in rows:
+        if not (isinstance(row, dict) and {"signal", "time", "text", "quality"} <= row.keys()):
+            raise BadInput(
+                f"{str(row)[:100]} is no reading.", remedy="Give an object with signal, time, value, text and quality."
+            )
         row["value"] = float(row["value"]) if row.get("value") is not None else None
     times = pa.array([row.pop("time") for row in rows], pa.string()).cast(pa.timestamp("us", tz="UTC"))
     names = ("signal", "value", "text", "quality")

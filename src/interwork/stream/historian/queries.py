@@ -37,7 +37,7 @@ class Trend:
     """One signal in equal steps of time, as columns; steps without a good reading are left out.
 
     `time_us` is a step's start (C long long), `low`, `mean` and `high` are of its good, finite readings (C double),
-    `count` is their number (C long long).
+    `count` is their number (C long long). `mean` lets each reading count once, however long it held.
     """
 
     time_us: "array[int]"

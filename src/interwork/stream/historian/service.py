@@ -24,7 +24,7 @@ from interwork.core.clock import Clock, now, to_us
 from interwork.core.errors import BadInput, DiskFull, InterworkError, LimitReached, Unusable
 from interwork.core.resource import Batch
 from interwork.core.settings import Limits
-from interwork.stream.columns import columns_of
+from interwork.stream.columns import check_kept, columns_of
 from interwork.stream.historian import queries, states
 from interwork.stream.historian.engine import RESERVE_BYTES, Engine
 from interwork.stream.historian.keeping import Keeping
@@ -116,7 +116,8 @@ class Historian(Opened):
 
         One with an origin is kept once, however often it is sent, over crashes too.
         """
-        rows = len(columns_of(batch).signal)
+        check_kept(columns := columns_of(batch))
+        rows = len(columns.signal)
         if rows == 0:
             return self._sequence
         entry = _Entry(batch, origin)
@@ -142,6 +143,8 @@ class Historian(Opened):
             ) from fault
         if entry.fault is not None:
             raise copy.copy(entry.fault) from entry.fault
+        if not entry.sequence:
+            raise Unusable(f"{rows} readings were not written.", where="historian", remedy="Send them again.")
         return entry.sequence
 
     async def _is_kept_late(self, entry: _Entry) -> bool:

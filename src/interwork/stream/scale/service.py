@@ -20,6 +20,7 @@ import structlog
 from interwork.core.clock import Clock, now
 from interwork.core.errors import DiskFull, InterworkError, LimitReached, PeerError, Refused, Unusable
 from interwork.core.resource import Batch
+from interwork.stream.columns import check_kept, columns_of
 from interwork.stream.historian.engine import RESERVE_BYTES, Engine
 from interwork.stream.historian.service import CRITICAL, TIGHT, Health, Historian
 from interwork.stream.origin import Origin
@@ -91,6 +92,7 @@ class Scaled(Historian):
             )
         if origin is not None and origin.is_in(self._held.taken):
             return self._sequence
+        check_kept(columns_of(batch))
         messages = cut(batch, self._place.partitions, origin)
         names = {one.id for one in messages}
         try:
