@@ -13,8 +13,12 @@ from scipy.optimize import linprog
 from interwork.allocation import Limits, solve, verify
 from interwork.allocation.assign import Arc, Arcs, Supply, match_many, shadow_prices, ship
 from interwork.allocation.assign.apart import Apart
+from interwork.allocation.assign.gap import _Table
 from interwork.allocation.assign.matching import first_come
+from interwork.allocation.assign.multipliers import bounded
 from interwork.allocation.assign.portfolio import ranked
+from interwork.allocation.assign.program import relax
+from interwork.allocation.engine.limits import Clock
 from interwork.allocation.problem import Status, Tariff
 from interwork.allocation.problem.portfolio import portfolio
 from interwork.allocation.problem.reading import parse
@@ -132,6 +136,39 @@ def test_assignments_of_other_shapes_are_planned_for_what_they_are_charged(shape
     plan = solve(problem, Limits(seconds=20))
     assert verify(problem, plan) == []
     assert (plan.status, plan.objective) == (Status.OPTIMAL, pytest.approx(least))
+
+
+def arrays_of(problem):
+    """Lay an assignment out as costs and sizes (items by agents) and room."""
+    costs = np.array([[mode.price for mode in each.modes] for each in problem.activities])
+    sizes = np.array([[mode.uses[0][1] for mode in each.modes] for each in problem.activities])
+    return costs, sizes, np.array([each.capacity for each in problem.resources])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_prices_of_capacities_bound_an_assignment_as_its_linear_relaxation_does(seed):
+    """allocation 17: the bound by multipliers is never above the LP's, and next to it."""
+    problem = assignment(seed, agents=6, items=48)
+    exact, _ = shadow_prices(problem)
+    found, reduced = bounded(*arrays_of(problem), Clock(Limits(seconds=60)))
+    assert exact * (1 - 2e-3) <= found <= exact + 1e-6
+    assert reduced.min() == 0
+    assert (reduced >= 0).all()
+
+
+def test_an_assignment_whose_linear_relaxation_takes_too_long_is_still_bounded_and_planned_well():
+    """allocation 17: 80 agents by 1,600 items are more than the simplex does in seconds."""
+    problem = assignment(7, agents=20, items=200)
+    clock = Clock(Limits(seconds=60))
+    table = _Table(problem, clock)
+    exact = table.bound
+    table._relaxed(relax(table.program, 0.0), clock)
+    assert not table.basic.any()
+    assert 0.999 * exact <= table.bound <= exact
+    found = table.first(clock)
+    assert found is not None
+    assert table.cost(found) <= 1.05 * exact
 
 
 def test_an_assignment_that_cannot_be_is_said_to_be_infeasible():

@@ -10,6 +10,8 @@ import pytest
 from allocation_problems import ALL
 
 from interwork.allocation import Limits, solve
+from interwork.allocation.engine.exact import solver_of
+from interwork.allocation.engine.limits import Clock
 from interwork.allocation.problem import Kind, Link, Size, Status, generate
 from interwork.allocation.problem.reading import parse
 from interwork.core.errors import BadInput
@@ -126,6 +128,15 @@ def test_more_effort_never_gives_a_worse_plan_of_any_kind(name):
     problem = parse(ALL[name][0], "x")
     found = [solve(problem, Limits(seconds=60, effort=effort)).objective for effort in (1, 2, 3)]
     assert found == sorted(found, reverse=True)
+
+
+def test_a_long_project_is_not_searched_for_what_no_limit_ends():
+    """allocation 20: CP-SAT finds all precedences of a thousand steps before it looks at its clock, in each worker."""
+    count = 700
+    rows = "".join(f"1 1 1 {n + 2}\n" for n in range(count - 1))
+    long, short = (parse(text, "x") for text in (f"{count} 1\n1\n{rows}1 1 0\n", ALL["patterson"][0]))
+    told = [solver_of(each, Clock(Limits()), 1.0).parameters for each in (long, short)]
+    assert [each.transitive_precedences_work_limit == 0 for each in told] == [True, False]
 
 
 def test_every_kind_is_planned_without_network_and_without_the_library_that_clashes(tmp_path):

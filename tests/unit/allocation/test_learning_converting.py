@@ -32,6 +32,7 @@ def test_who_can_convert_is_told_with_approvals_questions_and_equipment_apart():
     ]
     found = conversions(need, steps, offers, now=NOW, lead_days={"certificate": 90})
     assert [one.provider_name for one in found] == ["Shop A", "Shop B", "Shop C"]
+    assert {one.operation_name for one in found} == {steps.operations[0].name}
     ready, approval, machine = found
     assert ready.ready_at == NOW
     assert (approval.approvals, approval.ready_at) == (("ISO 13485",), NOW + timedelta(days=90))

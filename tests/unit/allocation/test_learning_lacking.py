@@ -146,10 +146,11 @@ def test_a_conflict_is_minimal_and_every_relaxation_told_works(offers):
         assert able
 
 
+@pytest.mark.timeout(300)  # it takes seconds; a computer that is busy may take longer, and all is still solved
 def test_the_investment_list_is_ordered_by_what_solving_again_gains():
     """allocation 28: a slack hour is worth nothing, the dual predicts the re-solve, the order is by re-solved gain."""
     network = generate(Size(needs=60, machines=16, sites=3, seed=9, load=4.0))
-    found = invest(network, seconds=30, most=4)
+    found = invest(network, seconds=200, most=4)
     tried = [row for row in found.rows if row.doubled_eur is not None]
     gains = [row.doubled_eur for row in tried]
     assert found.is_proven

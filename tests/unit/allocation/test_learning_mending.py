@@ -6,6 +6,7 @@ import pytest
 from allocation_samples import NOW, make_mode, make_need, make_plan, make_quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from interwork.allocation import allocate
 from interwork.allocation.learning.asking import ask
@@ -129,6 +130,19 @@ def test_a_machine_that_is_back_earlier_is_used_again(asked):
         mended = mend(asked.instance, asked.schedule, closed, fixed=frozenset(), now=0, stability=0.0)
         objectives.append(weigh(asked.instance, mended.schedule).objective)
     assert objectives[1] <= objectives[0]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 59])
+def test_a_machine_that_is_back_within_the_minute_was_never_away(asked, seconds):
+    """allocation 26: a breakdown told in error and taken back at once closes nothing."""
+    told = event(1, DisturbanceKind.DOWN, 1, 30)
+    back = replace(event(2, DisturbanceKind.BACK, 1), since=told.since + timedelta(seconds=seconds))
+    machines = [("did:web:a", "resource-a")]
+    assert closures([told], machines, asked.instance, 20_000)
+    assert closures([told, back], machines, asked.instance, 20_000) == []
+    again = replace(told, id="again", since=told.since + timedelta(minutes=90))
+    (closed,) = closures([told, back, again], machines, asked.instance, 20_000)
+    assert (closed.since, closed.until) == (150, 1800)
 
 
 def test_there_is_no_plan_where_everybody_is_away(asked):

@@ -9,6 +9,7 @@ from allocation_problems import ALL, ARCS, FJSP, FJSP_FROM_0, GAP, GRID, MPLIB, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interwork.allocation import Limits, solve
 from interwork.allocation.problem import Kind, ResourceKind, Size, generate, read, write
 from interwork.allocation.problem.assignment import is_maximum
 from interwork.allocation.problem.best import read_best
@@ -53,6 +54,16 @@ def test_release_dates_and_shared_resources_of_many_projects_are_read():
     problem = parse(MPLIB, "x")
     assert [each.release for each in problem.demands] == [0, 5]
     assert problem.activities[4].demand == 1
+
+
+def test_due_dates_of_many_projects_are_read_and_the_makespan_stays_what_is_asked():
+    """allocation 31: MPLIB's files with due dates have one number more in the head of a project."""
+    text = MPLIB.replace("3 0\n", "3 0 40\n").replace("3 5\n", "3\t5\t77\n")
+    problem = parse(text, "x")
+    assert [each.due for each in problem.demands] == [40, 77]
+    bare = tuple(msgspec.structs.replace(each, due=None) for each in problem.demands)
+    assert msgspec.structs.replace(problem, demands=bare) == parse(MPLIB, "x")
+    assert solve(problem, Limits(effort=1)).objective == solve(parse(MPLIB, "x"), Limits(effort=1)).objective
 
 
 def test_costs_sizes_and_capacities_of_an_assignment_are_read():
@@ -107,6 +118,9 @@ def test_arcs_without_the_name_of_a_job_and_shops_without_flexibility_are_read()
     """allocation 31: the variants of the two job shop texts."""
     bare = "".join(line.partition("\tJ")[0] + "\n" for line in ARCS.splitlines())
     assert parse(bare, "x") == parse(ARCS, "x")
+    numbered = ARCS.replace("J1", "0")
+    assert parse(numbered, "x") == parse(ARCS, "x")
+    assert parse(numbered.partition("0\t7")[0], "x").transport is None
     plain = parse("2 2\n0 3 1 5\n1 4 0 6\n", "x")
     assert [each.modes[0].uses[0][0] for each in plain.activities] == [0, 1, 1, 0]
     assert [each.modes[0].duration for each in plain.activities] == [3, 5, 4, 6]

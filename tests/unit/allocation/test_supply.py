@@ -35,7 +35,14 @@ BAD = (
     ((Item(key="a", title="A", process_plan="p", made_of=(Part(item="b"),)),), "not described"),
     ((Item(key="a", title="A", process_plan="p"), Item(key="b", title="B", process_plan="p")), "A, B go into no other"),
     ((Item(key="a", title="A", process_plan="p"), Item(key="a", title="B", process_plan="p")), "one key"),
-    ((Item(key="a", title="A", process_plan="p", made_of=(Part(item="a"),)),), "none go into no other"),
+    ((Item(key="a", title="A", process_plan="p", made_of=(Part(item="a"),)),), "made of each other: A. Break"),
+    (
+        (
+            Item(key="a", title="A", process_plan="p", made_of=(Part(item="b"),)),
+            Item(key="b", title="B", process_plan="p", made_of=(Part(item="a"),)),
+        ),
+        "made of each other: A, B. Break",
+    ),
     (
         (
             Item(key="r", title="R", process_plan="p", made_of=(Part(item="a"),)),

@@ -14,8 +14,9 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from interwork.allocation.assign.apart import Answer, Apart, answered
+from interwork.allocation.assign.multipliers import bounded
 from interwork.allocation.assign.program import integral, program, relax
-from interwork.allocation.assign.swapping import Swapping
+from interwork.allocation.assign.swapping import NEVER, Swapping
 from interwork.allocation.engine.account import better, mode_cost, objective
 from interwork.allocation.engine.exact import prove
 from interwork.allocation.engine.limits import Clock
@@ -26,7 +27,7 @@ SMALL = 2000
 MARGIN_S = 0.6
 NARROW, WIDE = 3, 6
 """Agents an item may go to, in the first search and in the later ones."""
-SHARE_OF_LP, SHARE_OF_FIRST = 0.5, 0.3
+SHARE_OF_LP, SHARE_OF_PRICES, SHARE_OF_FIRST = 0.5, 0.5, 0.3
 INFEASIBLE = 2
 """What HiGHS says of an LP that has no solution."""
 LONGEST_FIRST_S = 8.0
@@ -127,10 +128,10 @@ class _Table:
         self.swapping = Swapping(self.costs, self.sizes, self.capacity)
         self.picks = self.program.picks
         self.is_whole = all(cost == int(cost) for each in self.costs for cost in each.values())
-        self._relaxed(relax(self.program, max(0.2, SHARE_OF_LP * clock.left)))
+        self._relaxed(relax(self.program, max(0.2, SHARE_OF_LP * clock.left)), clock)
 
-    def _relaxed(self, answer: Any) -> None:  # noqa: ANN401 - scipy's answer has no type
-        """Take bound and reduced costs from the LP; where it was not done in time, from each item's cheapest agent."""
+    def _relaxed(self, answer: Any, clock: Clock) -> None:  # noqa: ANN401 - scipy's answer has no type
+        """Take bound and reduced costs from the LP; where it was not done in time, from prices of the capacities."""
         costs = np.array(self.program.costs)
         if answer.status == 0:
             self.bound = math.ceil(answer.fun - 1e-6) if self.is_whole else float(answer.fun)
@@ -138,10 +139,22 @@ class _Table:
             self.reduced = costs - (answer.ineqlin.marginals @ upper + answer.eqlin.marginals @ equal)
             self.basic = answer.x > 1e-6
             return
+        self.basic = np.zeros(len(self.picks), dtype=bool)
+        if answer.status != INFEASIBLE and self.swapping.is_able:
+            self._priced(clock.part(SHARE_OF_PRICES))
+            return
         cheapest = [min(each.values()) for each in self.costs]
         self.bound = math.inf if answer.status == INFEASIBLE else float(sum(cheapest))
         self.reduced = costs[: len(self.picks)] - np.array([cheapest[item] for item, _ in self.picks])
-        self.basic = np.zeros(len(self.picks), dtype=bool)
+
+    def _priced(self, clock: Clock) -> None:
+        """Take bound and reduced costs from prices of the capacities."""
+        is_able = self.swapping.costs < NEVER
+        costs, sizes = np.where(is_able, self.swapping.costs, np.inf), np.where(is_able, self.swapping.sizes, 0)
+        found, reduced = bounded(costs, sizes, np.array(self.capacity), clock)
+        self.bound = math.ceil(found - 1e-6) if self.is_whole else found
+        agents = [self.problem.activities[item].modes[mode].uses[0][0] for item, mode in self.picks]
+        self.reduced = reduced[[item for item, _ in self.picks], agents]
 
     def cost(self, found: list[int]) -> float:
         """Add up what an assignment costs."""

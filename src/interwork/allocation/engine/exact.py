@@ -15,6 +15,9 @@ DETERMINISTIC_PER_EFFORT = 0.1
 MOST_RESERVED = 0.1
 """Of what is left of the time, for CP-SAT to stop."""
 SOLVED = {cp_model.OPTIMAL, cp_model.FEASIBLE}
+MANY = 600
+"""Activities above which CP-SAT does not look for what comes before what through others: that takes each worker
+seconds of its own on a long project, and no limit ends it."""
 
 
 def is_exact(problem: Problem) -> bool:
@@ -62,21 +65,29 @@ def prove(problem: Problem, clock: Clock, hint: Solution | None = None) -> Solut
     return found
 
 
-def _run(problem: Problem, model: Model, clock: Clock, deterministic: float) -> Solution:
+def solver_of(problem: Problem, clock: Clock, deterministic: float) -> Any:  # noqa: ANN401 - as below
+    """Set CP-SAT up for a problem and what is left of the time."""
     solver = cp_model.CpSolver()
     settings = solver.parameters
     settings.num_workers = clock.limits.workers
     settings.random_seed = clock.limits.seed
     settings.max_time_in_seconds = max(0.05, clock.left - min(_reserve(problem), MOST_RESERVED * clock.left))
+    if len(problem.activities) > MANY:
+        settings.transitive_precedences_work_limit = 0
     if clock.is_fixed:
         settings.interleave_search = True
         settings.max_deterministic_time = deterministic
+    return solver
+
+
+def _run(problem: Problem, model: Model, clock: Clock, deterministic: float) -> Solution:
+    solver = solver_of(problem, clock, deterministic)
     watcher = _Watcher(clock) if clock.watch is not None else None
     if watcher is not None:
         solver.best_bound_callback = watcher.bound
     code = solver.solve(model.cp, watcher)
-    is_cut = code in (cp_model.FEASIBLE, cp_model.UNKNOWN) and solver.wall_time < 0.8 * settings.max_time_in_seconds
-    if is_cut and not clock.is_fixed:
+    is_open = code in (cp_model.FEASIBLE, cp_model.UNKNOWN)
+    if is_open and not clock.is_fixed and solver.wall_time < 0.8 * solver.parameters.max_time_in_seconds:
         # CP-SAT takes Ctrl-C for itself and ends with the best it has.
         clock.interrupt.set()
     return _told(problem, model, solver, code, clock.limits.seed)

@@ -24,6 +24,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     provider_name: str
     operation: str
+    operation_name: str
     resource_name: str
     approvals: tuple[str, ...]
     """Certificates to be had."""
@@ -57,6 +58,8 @@ def conversions(
 ) -> list[Conversion]:
     """List who offers an operation's process and what each lacks, the soonest first; lead days by requirement name."""
     known = lead_days or {}
+    names = {each.id: each.name for each in process.operations}
+    rank = {each: number for number, each in enumerate(names)}
     found: dict[tuple[str, str], Conversion] = {}
     for each in sorted(match(need, process, offers), key=closeness):
         failed = misses(each)
@@ -68,6 +71,7 @@ def conversions(
             provider=each.provider,
             provider_name=each.provider_name,
             operation=each.operation,
+            operation_name=names[each.operation],
             resource_name=each.resource_name,
             approvals=tuple(one.wanted for one in failed if one.requirement == "certificate"),
             questions=tuple(
@@ -79,7 +83,7 @@ def conversions(
             ready_at=ready,
         )
     far = now + timedelta(days=36_500)
-    return sorted(found.values(), key=lambda one: (one.operation, one.ready_at or far, one.provider_name))
+    return sorted(found.values(), key=lambda one: (rank[one.operation], one.ready_at or far, one.provider_name))
 
 
 def pilot_to_volume(

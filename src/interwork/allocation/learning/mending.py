@@ -68,14 +68,14 @@ def closures(
 
     for provider, resource in machines:
         own = [d for d in told if d.provider == provider and d.resource in ("", resource)]
-        backs = sorted(minute(d.since) for d in own if d.kind is DisturbanceKind.BACK)
+        backs = sorted(d.since for d in own if d.kind is DisturbanceKind.BACK)
         for each in sorted(own, key=lambda d: (d.since, d.kind, d.id)):
             since = minute(each.since)
             until = horizon if each.until is None else minute(each.until)
             if each.kind is DisturbanceKind.BACK:
                 continue
             if each.kind is not DisturbanceKind.RUSH:
-                until = min([until, *(back for back in backs if back > since)])
+                until = min([until, *(minute(back) for back in backs if back >= each.since)])
             if until > since:
                 found.append(Closure(provider, resource, since, until, _cause(each)))
     return sorted(set(found), key=lambda c: (c.provider, c.resource, c.since, c.until, c.cause))

@@ -94,7 +94,7 @@ def read_patterson(text: str, name: str) -> Problem:
 
 
 def read_mplib(text: str, name: str) -> Problem:
-    """Read MPLIB: projects that share resources; a project's tasks with successors `project:task`."""
+    """Read MPLIB: projects that share resources, some with due dates; tasks with successors `project:task`."""
     tokens = Tokens(text, name)
     projects = tokens.integer("the number of projects", 1, 10_000)
     kinds = tokens.integer("the number of resources", 0, 1000)
@@ -105,7 +105,7 @@ def read_mplib(text: str, name: str) -> Problem:
     first: list[int] = []
     for project in range(projects):
         count = tokens.integer("the number of tasks", 1, MOST)
-        demands.append(Demand(id=f"project-{project + 1}", release=tokens.integer("a release date")))
+        demands.append(Demand(id=f"project-{project + 1}", release=tokens.integer("a release date"), due=_due(tokens)))
         tokens.integers(kinds, "whether a resource is used")
         first.append(len(modes))
         for _ in range(count):
@@ -122,6 +122,11 @@ def read_mplib(text: str, name: str) -> Problem:
         for number, ((project, mode), after) in enumerate(zip(modes, links, strict=True))
     ]
     return _project(name, demands, activities, resources, "MPLIB")
+
+
+def _due(tokens: Tokens) -> int | None:
+    """Read a due date, which stands in the line of the release date where a project has one."""
+    return tokens.integer("a due date") if tokens.is_in_line else None
 
 
 def _pair(tokens: Tokens, projects: int) -> tuple[int, int]:

@@ -158,13 +158,15 @@ def _shop(
 
 
 def is_arcs(lines: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the lines have operations with arcs: `U V Jn`, or as many lines `U V` as the head says."""
+    """Tell whether the lines have operations with arcs: `U V Jn`, or as many `U V` or `U V n` as the head says."""
     if len(lines) < 2 or len(lines[0]) != 3:
         return False
-    if len(lines[1]) == 3 and not lines[1][2].isdecimal():
+    width = len(lines[1])
+    if width == 3 and not lines[1][2].isdecimal():
         return True
-    count, arcs = (int(each) if each.isdecimal() and len(each) < 7 else 0 for each in lines[0][:2])
-    return 0 < arcs < len(lines) - count and all(len(line) == 2 for line in lines[1 : 1 + arcs])
+    count, arcs, machines = (int(each) if each.isdecimal() and len(each) < 7 else 0 for each in lines[0])
+    is_counted = width == 2 or (width == 3 and len(lines) - 1 - arcs - count in (0, machines))
+    return is_counted and 0 < arcs < len(lines) - count and all(len(line) == width for line in lines[1 : 1 + arcs])
 
 
 def read_arcs(text: str, name: str) -> Problem:
@@ -179,7 +181,7 @@ def read_arcs(text: str, name: str) -> Problem:
         if one == other:
             tokens.fail(f"operation {one} should come before itself")
         before[other].append(one)
-        if not tokens.is_done and not tokens.words[tokens.at].isdecimal():
+        if tokens.is_in_line:
             tokens.word("the job of an arc")
     choices = [_choice(tokens, machines, machines - 1) for _ in range(count)]
     transport = None

@@ -41,6 +41,11 @@ class Tokens:
         """Tell whether every word was read."""
         return self.at >= len(self.words)
 
+    @property
+    def is_in_line(self) -> bool:
+        """Tell whether the next word stands in the line of the one before."""
+        return 0 < self.at < len(self.lines) and self.lines[self.at] == self.lines[self.at - 1]
+
     def fail(self, what: str) -> NoReturn:
         """Refuse the file, naming the line."""
         raise BadInput(

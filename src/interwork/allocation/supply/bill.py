@@ -23,10 +23,17 @@ def root_of(items: Sequence[Item]) -> Item:
     if any(not 1 <= part.quantity <= PIECES_MAX for part in used):
         raise BadInput("An item is used in a quantity that is none.", remedy=f"Give 1 to {PIECES_MAX}.")
     roots = [each for each in items if each.key not in {part.item for part in used}]
+    if not roots:
+        raise _circle(items)
     if len(roots) != 1:
-        names = ", ".join(each.title for each in roots) or "none"
+        names = ", ".join(each.title for each in roots)
         raise BadInput(f"One item is delivered; here {names} go into no other.", remedy="Name one product.")
     return roots[0]
+
+
+def _circle(items: Sequence[Item]) -> BadInput:
+    names = ", ".join(each.title for each in items)
+    return BadInput(f"These items are made of each other: {names}.", remedy="Break the circle.")
 
 
 def ordered(items: Sequence[Item]) -> list[Item]:
@@ -36,8 +43,7 @@ def ordered(items: Sequence[Item]) -> list[Item]:
     while left:
         ready = next((each for each in left if done.issuperset(part.item for part in each.made_of)), None)
         if ready is None:
-            names = ", ".join(each.title for each in left)
-            raise BadInput(f"These items are made of each other: {names}.", remedy="Break the circle.")
+            raise _circle(left)
         left.remove(ready)
         done.add(ready.key)
         found.append(ready)

@@ -54,7 +54,11 @@ async def decline(node: Node, proposal_id: str, *, actor: str, by: str) -> Propo
 async def _in_state(node: Node, proposal_id: str, state: str) -> Proposal:
     proposal = await node.store.get(Proposal, proposal_id)
     if proposal.state != state:
-        raise WrongState(f"The proposal {proposal_id} is {proposal.state}.", remedy=f"This needs one that is {state}.")
+        again = f"ask for a new one with `interwork replan {proposal.job}`"
+        raise WrongState(
+            f"The proposal {proposal_id} is {proposal.state}.",
+            remedy=f"This needs one that is {state}" + (f"; {again}." if state == "proposed" else "."),
+        )
     return proposal
 
 

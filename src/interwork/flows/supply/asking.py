@@ -75,7 +75,7 @@ async def ask(
         held = match(need, process, offers)
         quotes = await _quoted(node, need, process, held, notes)
         if lead_days is not None:
-            granted, wanted = await _conditional(node, need, process, held, lead_days, item=item.key)
+            granted, wanted = await _conditional(node, need, process, held, lead_days, item=item.key, notes=notes)
             quotes += granted
             approvals += wanted
         sources[item.key] = Source(need=need, process=process, quotes=tuple(slowed(one, pace) for one in quotes))
@@ -124,7 +124,14 @@ async def _quoted(node: Node, need: Need, process: ProcessPlan, held: Sequence[M
 
 
 async def _conditional(
-    node: Node, need: Need, process: ProcessPlan, held: Sequence[Match], lead_days: Mapping[str, float], *, item: str
+    node: Node,
+    need: Need,
+    process: ProcessPlan,
+    held: Sequence[Match],
+    lead_days: Mapping[str, float],
+    *,
+    item: str,
+    notes: list[str],
 ) -> tuple[list[Quote], list[Approval]]:
     """Ask those who lack only approvals for a quote without them; their machines count from when they have them."""
     near = [one for one in held if not one.is_feasible and _lacks_only(one, lead_days)]
@@ -132,7 +139,9 @@ async def _conditional(
         return [], []
     names = {reason.requirement for one in near for reason in misses(one)}
     request = draft_request(_without(need, names), _plan_without(process, need, names))
-    quotes = await ask_all(node, near, request, [], [])
+    away: list[str] = []
+    quotes = await ask_all(node, near, request, away, [])
+    notes += [f"{need.title}: {one}" for one in away]
     now = node.clock()
     ready: dict[tuple[str, str, str], datetime] = {}
     approvals = []
@@ -226,19 +235,28 @@ async def _keep(node: Node, need: Need, process: ProcessPlan, held: Sequence[Mat
 
 def refuse_unable(product: Product, asked: Asked) -> None:
     """Say which operations nobody in the catalog can do, before any plan is tried; NoPlan names them."""
-    reasons = []
+    reasons: list[str] = []
+    count = 0
     for item in product.items:
         source = asked.sources[item.key]
         quoted = {mode.operation for quote in source.quotes for mode in quote.modes}
         for operation in source.process.operations:
             if operation.id not in quoted:
+                count += 1
                 near = [one for one in asked.matches if (one.need, one.operation) == (source.need.id, operation.id)]
                 able = any(one.is_feasible for one in near)
                 why = "somebody could, and nobody quoted it" if able else f"{len(near)} machines looked at, none fits"
                 reasons.append(f"{item.title}: {operation.name}: {why}.")
+                reasons += [
+                    f"{quote.provider_name}: {said}"
+                    for quote in source.quotes
+                    for said in quote.declined
+                    if said.startswith(f"{operation.name}: ")
+                ]
     if reasons:
+        reasons += [one for one in asked.notes if one not in reasons]
         raise NoPlan(
-            f"{product.title} cannot be made with what the network offers: {len(reasons)} operations are open.",
+            f"{product.title} cannot be made with what the network offers: {count} operations are open.",
             reasons=tuple(reasons),
             remedy="See `interwork gaps NEED` for what would do, or plan an emergency with lead times.",
         )

@@ -85,6 +85,8 @@ class Talk:
         self.sums: dict[str, list[float]] = {one.provider: [] for one in entries}
         self.faults: dict[str, str] = {}
         self.totals: list[float] = []
+        self.heard: list[int] = []
+        """How many are in each total."""
 
     async def round(self, number: int, charge: float) -> None:
         """Let this node and every member answer in turn."""
@@ -102,6 +104,7 @@ class Talk:
             if entry.provider in self.answers:
                 self.sums[entry.provider].append(self.answers[entry.provider].sum_eur)
         self.totals.append(sum(one.sum_eur for one in self.answers.values()))
+        self.heard.append(len(self.answers))
 
     async def imagined(self, number: int, charge: float, doubled: Sequence[str]) -> float:
         """Let all answer in turn with machines imagined twice; nothing of it is kept. Tell the sum."""
@@ -140,7 +143,7 @@ class Talk:
 
     async def end(self) -> Coordination:
         """Let the best round stand, here and at every member that answered."""
-        best = min(range(len(self.totals)), key=lambda number: self.totals[number])
+        best = best_of(self.totals, self.heard)
         body = msgspec.json.encode(Settled(coordination=self.held.id, round=best))
         for entry in self.entries:
             if entry.provider not in self.answers:
@@ -165,6 +168,12 @@ class Talk:
         )
         await self.node.store.commit(Change().put(done, expect=settled))
         return done
+
+
+def best_of(totals: Sequence[float], heard: Sequence[int]) -> int:
+    """Tell the least dear round of those most had answered by: a sum that somebody is missing from is no lower."""
+    most = max(heard)
+    return min((number for number, count in enumerate(heard) if count == most), key=lambda number: totals[number])
 
 
 def _joined(others: Sequence[HoursAnswer], charge: float) -> tuple[Hours, ...]:
