@@ -174,7 +174,9 @@ async def test_a_mutated_step_never_takes_the_process_down(seed, alphabet):
     assert outcome == "read" or "could not be read" in outcome or "was not read within 20 s" in outcome
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.randoms(use_true_random=False), st.integers(1, 300))
 def test_the_text_reader_survives_any_mutation(chance, count):
     mutated = bytearray(content("step/sg1-c5-214.stp"))

@@ -34,7 +34,7 @@ _MEDIA = {
     "qif": "application/qif+xml",
     "fmu": "application/x-fmu",
 }
-ANALYSER = "interwork 3 (cascadio 0.1.1)"
+ANALYSER = "interwork 4 (cascadio 0.1.1)"
 """Facts of another analyser are measured anew."""
 _WAIT_S = 900.0
 _STEP_PLEASE = "Export the part as STEP AP242 or AP214."

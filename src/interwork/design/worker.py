@@ -30,6 +30,10 @@ _FINENESS = 8000
 """A chord may stand off its arc by the extent over this."""
 _IGES_UNITS = ("in", "inch", "mm", "ft", "mi", "m", "km", "mil", "um", "cm", "uin")
 """Names of the global section (IGES 5.3, 2.2.4.3.15)."""
+_IGES_UNIT = 15
+_IGES_SURFACES = {108, 114, 118, 120, 122, 128, 140, 143, 144, 150, 152, 154, 156, 158, 160, 162, 164, 168, 180, 182,
+                  184, 186, 190, 192, 194, 196, 198, 510, 514}  # fmt: skip
+"""Entity types of surfaces and solids."""
 _ANGLE_RAD = 0.07
 """And turn by this: a cylinder's volume is then right to 0.1 %."""
 
@@ -71,6 +75,11 @@ def _examine_solid(content: bytes, kind: Literal["step", "iges"], say: Say) -> A
         notes.append("The STEP file lacks its closing line; something may be missing.")
     say("meshing", 0.1)
     wanted = _chord(facts.extent_mm) if facts is not None and facts.extent_mm else 0.05
+    if kind == "iges" and not _has_iges_surface(content):
+        raise UnreadableDesign(
+            "The IGES file holds curves or points and no surface: a wire frame encloses nothing.",
+            remedy="Export the solid or its surfaces as STEP AP242 or AP214.",
+        )
     solid = _mesh(content, kind, wanted)
     finer = _chord(float(np.ptp(solid.mesh.vertices, axis=0).max()))
     if wanted > 2 * finer:
@@ -81,11 +90,24 @@ def _examine_solid(content: bytes, kind: Literal["step", "iges"], say: Say) -> A
 
 
 def _iges_unit(content: bytes) -> str:
-    """Read the unit's name from the global section of an IGES file (parameters 14 and 15)."""
+    """Read the unit's name from the global section of an IGES file (parameter 15), whose strings tell their length."""
     lines = [line for line in content[:20_000].splitlines() if line[72:73] == b"G"]
-    text = b"".join(line[:72].ljust(72) for line in lines)
-    found = re.search(rb",\s*(\d{1,2})\s*,\s*(\d)H([A-Za-z]{1,5})\s*,", text)
-    return found[3].decode().lower() if found else ""
+    text = b"".join(line[:72].ljust(72) for line in lines).decode("latin-1")
+    mark, fields, at = (text[2] if text.startswith("1H") else ","), list[str](), 0
+    while len(fields) < _IGES_UNIT and at < len(text):
+        held = re.match(r"\s*(\d{1,5})H", text[at : at + 20])
+        begin = at + held.end() if held else at
+        end = begin + int(held[1]) if held else begin
+        after = text.find(mark, end)
+        at = (len(text) if after < 0 else after) + 1
+        fields.append(text[begin : end if held else at - 1].strip())
+    return fields[-1].lower() if len(fields) == _IGES_UNIT else ""
+
+
+def _has_iges_surface(content: bytes) -> bool:
+    """Look in the directory of an IGES file for a surface or a solid: wire frames have neither."""
+    kinds = (line[:8].strip() for line in content.splitlines() if line[72:73] == b"D")
+    return any(kind.isdigit() and int(kind) in _IGES_SURFACES for kind in kinds)
 
 
 def _chord(extent_mm: float) -> float:

@@ -4,10 +4,11 @@ import io
 import math
 
 import ezdxf
+import numpy as np
 import pytest
 
 from interwork.core.errors import UnreadableDesign
-from interwork.design.files import drawing
+from interwork.design.files import contours, drawing
 
 BOX = [(0, 0), (100, 0), (100, 50), (0, 50)]
 SIDES = list(zip(BOX, [*BOX[1:], BOX[0]], strict=True))
@@ -174,3 +175,43 @@ def test_contours_that_only_touch_do_not_cross():
         space.add_circle((50, 25), 25)
 
     assert measured(beside).flat.outline_area_mm2 == pytest.approx(15_000 - 625 * math.pi, rel=1e-3)
+
+
+def test_the_binary_form_measures_as_the_text_does():
+    made = ezdxf.new("R2010")
+    made.header["$INSUNITS"] = 4
+    plate(made, made.modelspace())
+    out = io.BytesIO()
+    made.write(out, fmt="bin")
+    assert drawing.read(out.getvalue(), "test")[0] == measured(plate)
+
+
+def on_edge(_, space):
+    space.add_circle((0, 0), 10, dxfattribs={"extrusion": (1, 0, 0)})
+
+
+def wire_box(made, space):
+    plate(made, space)
+    for x, y in BOX:
+        space.add_line((x, y, 0), (x, y, 30))
+
+
+@pytest.mark.parametrize("draw", [on_edge, wire_box])
+def test_curves_that_leave_the_plane_are_no_flat_pattern(draw):
+    """A wire frame seen from above would be measured as a plate that is not there."""
+    with pytest.raises(UnreadableDesign, match=r"rises by [23]0 mm") as refused:
+        measured(draw)
+    assert "STEP" in refused.value.remedy
+
+
+def test_a_plate_with_thousands_of_holes_is_counted_box_by_box(monkeypatch):
+    """Each hole is tried against the outline around it, not against every other hole."""
+    tried = []
+    inside = contours.is_inside
+    monkeypatch.setattr(contours, "is_inside", lambda point, other: tried.append(1) or inside(point, other))
+    corners = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)])
+    holes = [corners + np.array((2 * column, 2 * row)) for column in range(50) for row in range(40)]
+    plate = corners * 200 - 50
+    kept = contours.apart([plate, *holes, *holes[:100]], 1e-4)
+    assert (len(kept), contours.depths(kept)) == (2001, [0] + [1] * 2000)
+    assert len(tried) == 2000

@@ -59,6 +59,23 @@ def test_an_fmu_for_model_exchange_only_is_refused():
         fmi.describe_fmu(content)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PK\3\4 cut short", "cannot be unpacked"),
+        (fmu().replace(b"modelDescription", b"modelReproduction"), "cannot be unpacked"),
+        (
+            fmu(description=DESCRIPTION.replace("?>", "?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>")),
+            "document type",
+        ),
+        (fmu(description=DESCRIPTION.replace('"2.0"', '"1.0"')), "FMI 1.0"),
+    ],
+)
+def test_an_fmu_that_is_none_or_of_another_edition_is_refused_before_a_library_reads_it(content, says):
+    with pytest.raises(BadInput, match=says):
+        fmi.describe_fmu(content)
+
+
 @pytest.mark.parametrize("value", ["NaN", "INF", "abc", "40,1"])
 def test_a_measured_value_that_is_no_number_is_refused_and_not_skipped(value):
     with pytest.raises(UnreadableDesign, match="«width» on part 1; that is no number"):
@@ -68,3 +85,22 @@ def test_a_measured_value_that_is_no_number_is_refused_and_not_skipped(value):
 def test_a_characteristic_that_was_not_measured_has_no_value():
     assert qif.read((RESULTS % "").encode()).results == ()
     assert [one.value for one in qif.read((RESULTS % "40.1").encode()).results] == [40.1]
+
+
+def test_a_value_in_another_unit_than_the_files_is_brought_to_mm_or_refused():
+    """design 40: QIF lets each value name its unit; an inch read as a millimetre is a wrong measure."""
+    inches = "<OtherUnits><LinearUnit><SIUnitName>meter</SIUnitName><UnitName>inch</UnitName><UnitConversion>"
+    inches += "<Factor>0.0254</Factor></UnitConversion></LinearUnit></OtherUnits></FileUnits>"
+    said = (RESULTS % "1.5").replace("<Value>", '<Value linearUnit="inch">')
+    said = said.replace("<TargetValue>40", '<TargetValue linearUnit="inch">1.5')
+    read = qif.read(said.replace("</FileUnits>", inches).encode())
+    assert ([one.value for one in read.results], read.characteristics[0].nominal) == ([38.1], 38.1)
+    with pytest.raises(UnreadableDesign, match="«inch», a unit its FileUnits do not define"):
+        qif.read(said.encode())
+    assert qif.read((RESULTS % "40.1").replace("<Value>", '<Value linearUnit="mm">').encode()).results[0].value == 40.1
+
+
+def test_a_value_of_a_characteristic_that_is_not_there_is_refused_and_not_skipped():
+    said = (RESULTS % "40.1").replace("<CharacteristicItemId>3<", "<CharacteristicItemId>77<")
+    with pytest.raises(UnreadableDesign, match="item '77', which it does not define"):
+        qif.read(said.encode())

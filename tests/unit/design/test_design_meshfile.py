@@ -64,6 +64,7 @@ def test_binary_stl_that_begins_with_solid_is_still_binary():
         (b"x" * 20, "cut short"),
         (b"solid a\nfacet normal 0 0 0\nvertex 1 2 3\n", "endsolid"),
         (b"solid a\nfacet\nvertex 1 2 x\nendsolid a\n", "three numbers"),
+        (b"solid a\nfacet\nvertex 1 2 0,5\nendsolid a\n", "«1 2 0,5»: that is not three numbers"),
         (b"solid a\nfacet\nvertex 1 2 3\nvertex 1 2 4\nendsolid a\n", "other than three"),
         (b"solid a\nfacet\nendsolid a\n", "no facets"),
         (b"solid a\nfacet\nvertex 1 2 nan\nvertex 1 2 4\nvertex 3 2 4\nendsolid a\n", "not a number"),

@@ -104,3 +104,46 @@ def test_supports_of_a_3mf_are_no_part_of_it(kind):
 @pytest.mark.parametrize("name", ["part.3mf", "part", "part.stl", "part.zip"])
 def test_a_3mf_is_known_by_its_content_whatever_it_is_called(name):
     assert format_of(package(), name) == "3mf"
+
+
+@pytest.mark.parametrize("wrong", [(3,), (0, 1, 2, 3, 4), (0, 2, 4, 6, 8, 10)])
+def test_facets_that_face_the_other_way_than_their_neighbours_are_turned_round(wrong):
+    """One facet of a cube turned round takes a sixth off its volume, and every edge still has two facets."""
+    facets = box()
+    for at in wrong:
+        facets[at] = facets[at][::-1]
+    shape = measured(stl(facets, box(at=(50, 0, 0))))
+    assert (shape.volume_mm3, shape.area_mm2) == (pytest.approx(12_000), pytest.approx(4400))
+    assert any("faced the other way than those beside them" in note for note in shape.notes)
+
+
+def test_a_cavity_stays_one_where_a_facet_beside_it_is_turned_round():
+    facets, inner = box(30, 30, 30), box(10, 10, 10, at=(10, 10, 10), inward=True)
+    facets[5], inner[2] = facets[5][::-1], inner[2][::-1].copy()
+    shape = measured(stl(facets, inner))
+    assert (shape.bodies, shape.volume_mm3) == (1, pytest.approx(26_000))
+
+
+def test_a_surface_of_one_side_is_said():
+    """Whoever walks along a Möbius strip comes back on its other side."""
+    turns = np.linspace(0, 2 * np.pi, 25)
+    edge = [
+        [((10 + s * np.cos(t / 2)) * np.cos(t), (10 + s * np.cos(t / 2)) * np.sin(t), s * np.sin(t / 2)) for t in turns]
+        for s in (-2, 2)
+    ]
+    a, b = np.array(edge)
+    strip = np.concatenate([np.stack([a[:-1], a[1:], b[:-1]], 1), np.stack([b[:-1], a[1:], b[1:]], 1)])
+    notes = measured(stl(strip)).notes
+    assert any(note.startswith("48 facets belong to a surface of one side only") for note in notes)
+
+
+def test_a_surface_that_lies_on_itself_is_no_solid_of_0_grams():
+    facets = box(10.0, 20.0, 0.0)[8:10]
+    shape = measured(stl(facets, facets[:, ::-1]))
+    assert (shape.is_closed, shape.volume_mm3) == (False, pytest.approx(0))
+    assert any("encloses nothing" in note for note in shape.notes)
+
+
+def test_binary_stl_that_begins_with_solid_and_ends_with_more_is_still_binary():
+    content = b"solid" + stl(box(), tail=b"more")[5:]
+    assert measured(content).volume_mm3 == pytest.approx(6000)

@@ -101,9 +101,32 @@ def test_step_text_without_a_solid_is_refused():
 
 
 def test_the_iges_unit_is_read_from_the_global_section():
-    line = b",,7Hunknown,32,38,7,99,15,,1.,1,2HIN,1,0.08;".ljust(72) + b"G      1\n"
+    line = b",,4Hcube,4Hcube,4Hself,7Hunknown,32,38,7,99,15,,1.,1,2HIN,1,0.08;".ljust(72) + b"G      1\n"
     assert worker._iges_unit(line) == "in"
     assert worker._iges_unit(b"nothing") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [
+        ("1H,,1H;,4Htest,8Htest.igs,4Hself,4H1.00,32,38,6,308,15,4Htest,1.,2,2HMM,1,0.08;", "mm"),
+        (",,,10HCube 10x10,3Ha,b,7Hunknown,32,38,7,99,15,,1., 1,4HINCH,1,0.08;", "inch"),
+        ("1H//1H;/4Htest/8Hx,2,2Hin/4Hself/4H1.00/32/38/6/308/15/4Htest/1./2/2HCM/1/0.08;", "cm"),
+        (",,,,,,32,38;", ""),
+    ],
+)
+def test_the_iges_unit_is_the_fifteenth_parameter_whatever_the_names_before_it_are(said, unit):
+    """A receiver called «test» is no unit, and strings may hold the mark that parts the parameters."""
+    rows = [said[at : at + 72].ljust(72) + f"G{at // 72 + 1:>7}\n" for at in range(0, len(said), 72)]
+    assert worker._iges_unit("".join(rows).encode()) == unit
+
+
+def test_an_iges_file_of_curves_alone_is_a_wire_frame_and_not_called_damaged():
+    rows = [f"{'':72}S      1", f"{',,' + 72 * ' ':.72}G      1"]
+    rows += [f"{110:>8}{'':64}D      {number}" for number in (1, 2)]
+    with pytest.raises(UnreadableDesign, match="a wire frame encloses nothing") as refused:
+        worker.examine("\n".join(rows).encode(), "iges")
+    assert "STEP" in refused.value.remedy
 
 
 def test_the_limits_hold_in_the_child():

@@ -25,18 +25,32 @@ def once(curves: list[Floats], near: float) -> list[Floats]:
 def apart(closed: list[Floats], near: float) -> list[Floats]:
     """Leave out closed contours that enclose the same as another one, however their points are spaced."""
     kept: list[Floats] = []
-    seen: list[tuple[float, Floats, Floats]] = []
+    seen: dict[tuple[int, int], list[tuple[float, Floats]]] = {}
+    cell = max(near * 4, 1e-9)
     for one in closed:
-        size, low, high = abs(area(one)), one.min(axis=0), one.max(axis=0)
-        reach = near * length(one)
-        if any(
-            abs(size - other) <= reach and np.abs(low - lowest).max() <= near and np.abs(high - highest).max() <= near
-            for other, lowest, highest in seen
-        ):
+        size, box, reach = abs(area(one)), _box(one), near * length(one)
+        beside = [each for key in _around(box[:2], cell) for each in seen.get(key, ())]
+        if any(abs(size - other) <= reach and np.abs(box - held).max() <= near for other, held in beside):
             continue
-        seen.append((size, low, high))
+        seen.setdefault(_cell(box[:2], cell), []).append((size, box))
         kept.append(one)
     return kept
+
+
+def depths(closed: list[Floats]) -> list[int]:
+    """Tell for each contour inside how many others it lies; only those are tried whose box is around its start."""
+    boxes = np.array([_box(one) for one in closed]).reshape(-1, 4)
+    found = []
+    for number, one in enumerate(closed):
+        x, y = one[0]
+        is_around = (boxes[:, 0] <= x) & (boxes[:, 1] <= y) & (x <= boxes[:, 2]) & (y <= boxes[:, 3])
+        around = [at for at in np.flatnonzero(is_around).tolist() if at != number]
+        found.append(sum(is_inside(one[0], closed[at]) for at in around))
+    return found
+
+
+def _box(one: Floats) -> Floats:
+    return np.concatenate([one.min(axis=0), one.max(axis=0)])
 
 
 def crossing(closed: list[Floats], near: float) -> tuple[int, tuple[float, float]] | None:
@@ -145,8 +159,7 @@ def _follow(
         tail = pieces[-1][-1]
         if len(pieces) > 1 and math.dist(first, tail) <= near:
             break
-        home = _cell(tail, cell)
-        beside = ((home[0] + dx, home[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+        beside = _around(tail, cell)
         found = next(
             (
                 (number, is_end)
@@ -166,6 +179,12 @@ def _follow(
 
 def _cell(point: Floats, size: float) -> tuple[int, int]:
     return math.floor(point[0] / size), math.floor(point[1] / size)
+
+
+def _around(point: Floats, size: float) -> list[tuple[int, int]]:
+    """Name the cell of a point and the eight beside it."""
+    x, y = _cell(point, size)
+    return [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
 
 
 def length(points: Floats) -> float:

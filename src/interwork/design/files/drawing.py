@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from ezdxf import disassemble, path, recover
 from ezdxf.entities.insert import Insert
+from ezdxf.filemanagement import readfile
 from ezdxf.lldxf.const import DXFError
 
 from interwork.core.design import FlatPattern, Geometry
 from interwork.core.errors import UnreadableDesign
-from interwork.design.files.contours import apart, area, contours, crossing, is_inside, length, once
+from interwork.design.files.contours import SEGMENTS_MAX, apart, area, contours, crossing, depths, length, once
 from interwork.design.geometry.mesh import Floats
 
 _UNITS = {1: ("inch", 25.4), 2: ("foot", 304.8), 3: ("mile", 1_609_344.0), 4: ("mm", 1.0), 5: ("cm", 10.0),
@@ -31,6 +32,8 @@ _REMARKS = {"DIMENSION", "ARC_DIMENSION", "LEADER", "MULTILEADER", "MLEADER", "T
 """What speaks of the part and is not its outline, though it is drawn with lines."""
 _BROKEN = ("CENTER", "DASH", "DOT", "HIDDEN", "PHANTOM", "DIVIDE", "BORDER", "ACAD_ISO02", "ACAD_ISO03", "ACAD_ISO04",
            "ACAD_ISO08", "ACAD_ISO10")  # fmt: skip
+_BINARY = b"AutoCAD Binary DXF"
+"""How the binary form begins, which is not repaired."""
 _DEPTH = 32
 _LIMIT = 200_000
 _FINENESS = 5000
@@ -67,6 +70,8 @@ def read(content: bytes, analyser: str) -> tuple[Geometry, list[Floats]]:
     closed, opened = contours(cuts, near)
     distinct = apart(closed, near)
     _check(distinct, near)
+    if sum(len(one) for one in distinct) > SEGMENTS_MAX:
+        notes.append(f"Whether contours cross was not looked at: there are over {SEGMENTS_MAX:,} pieces of them.")
     if twice := len(sheet.cuts) - len(cuts) + len(closed) - len(distinct):
         notes.append(f"{twice} curves or contours were drawn twice and count once.")
     closed = distinct
@@ -113,7 +118,7 @@ def _open(content: bytes) -> Any:  # noqa: ANN401 -- ezdxf is untyped
         name = Path(folder) / "drawing.dxf"
         name.write_bytes(content)
         try:
-            return recover.readfile(name)[0]
+            return readfile(name) if content.startswith(_BINARY) else recover.readfile(name)[0]
         except (DXFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as fault:
             raise UnreadableDesign(
                 f"The DXF cannot be read: {fault}.", remedy="Export the flat pattern as DXF R2000 or later."
@@ -180,19 +185,29 @@ def _points(entity: Any, scale: float) -> Floats | None:  # noqa: ANN401
     """Flatten a curve to points in mm; None where it has no length."""
     curve = path.make_path(entity)
     size = max(float(curve.start.distance(one)) for one in curve.control_vertices()) if len(curve) else 0.0
-    points = np.array([(one.x, one.y) for one in curve.flattening(max(size / _FINENESS, 1e-6))], np.float64) * scale
-    return points if len(points) > 1 and np.isfinite(points).all() else None
+    points = np.array([tuple(one) for one in curve.flattening(max(size / _FINENESS, 1e-6))], np.float64) * scale
+    if len(points) < 2 or not np.isfinite(points).all():
+        return None
+    rise = float(np.ptp(points[:, 2]))
+    if rise > max(_MEET, _MEET * size * scale):
+        x, y, z = points[0]
+        raise UnreadableDesign(
+            f"A {entity.dxftype()} near x {x:.6g}, y {y:.6g} mm rises by {rise:.6g} mm from z {z:.6g}: "
+            "the drawing is no flat pattern.",
+            remedy="Export the flat pattern in the XY plane, or the part itself as STEP.",
+        )
+    return points[:, :2]
 
 
 def _flat(sheet: _Sheet, closed: list[Floats], opened: list[Floats]) -> FlatPattern:
-    depths = [sum(is_inside(one[0], other) for other in closed if other is not one) for one in closed]
+    levels = depths(closed)
     areas = [abs(area(one)) for one in closed]
-    net = sum(area if depth % 2 == 0 else -area for area, depth in zip(areas, depths, strict=True))
+    net = sum(area if level % 2 == 0 else -area for area, level in zip(areas, levels, strict=True))
     return FlatPattern(
         outline_area_mm2=round(net, 3),
         cut_length_mm=round(sum(length(one) for one in (*closed, *opened)), 3),
-        holes=sum(depth % 2 for depth in depths),
-        outlines=sum(depth % 2 == 0 for depth in depths),
+        holes=sum(level % 2 for level in levels),
+        outlines=sum(level % 2 == 0 for level in levels),
         bends=len(sheet.bends),
         bend_length_mm=round(sum(length(one) for one in sheet.bends), 3),
         open_ends=2 * len(opened),

@@ -13,13 +13,15 @@ from interwork.core.errors import UnreadableDesign
 _TOKEN = re.compile(r"'|/\*|;")
 _INSTANCE = re.compile(r"\s*#(\d{1,12})\s*=\s*([A-Z][A-Z0-9_]*)?\s*\(")
 _RECORD = re.compile(r"([A-Z][A-Z0-9_]*)\s*\(")
-_NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[Ee][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[Ee][-+]?\d+)?")
 _NO_NUMBER = re.compile(r"nan|inf|#ind", re.IGNORECASE)
 """What broken programs write for a number they do not have."""
-_ESCAPE = re.compile(r"\\X([24])\\([0-9A-Fa-f]*)\\X0\\|\\X\\([0-9A-Fa-f]{2})|\\S\\(.)|\\\\")
+_ESCAPE = re.compile(r"\\X([24])\\([0-9A-Fa-f]*)\\X0\\|\\X\\([0-9A-Fa-f]{2})|\\P([A-I])\\|\\S\\(.)|\\\\")
 REFERENCE = re.compile(r"#(\d{1,12})")
-_SI = {".MILLI.": 1.0, ".CENTI.": 10.0, ".DECI.": 100.0, ".MICRO.": 1e-3, ".KILO.": 1e6, "$": 1000.0}
-_SI_NAMES = {1.0: "mm", 10.0: "cm", 100.0: "dm", 1e-3: "µm", 1e6: "km", 1000.0: "m"}
+_SI = {
+    ".NANO.": 1e-6, ".MICRO.": 1e-3, ".MILLI.": 1.0, ".CENTI.": 10.0, ".DECI.": 100.0, "$": 1000.0, ".KILO.": 1e6
+}  # fmt: skip
+_SI_NAMES = {1e-6: "nm", 1e-3: "µm", 1.0: "mm", 10.0: "cm", 100.0: "dm", 1000.0: "m", 1e6: "km"}
 BODIES = ("ADVANCED_BREP_SHAPE_REPRESENTATION", "FACETED_BREP_SHAPE_REPRESENTATION", "SHAPE_REPRESENTATION")
 _DIMENSIONS = (
     "DIMENSIONAL_SIZE",
@@ -27,6 +29,8 @@ _DIMENSIONS = (
     "ANGULAR_SIZE",
     "ANGULAR_LOCATION",
     "DIRECTED_DIMENSIONAL_LOCATION",
+    "DIMENSIONAL_SIZE_WITH_PATH",
+    "DIMENSIONAL_LOCATION_WITH_PATH",
 )
 _KEPT = {
     *BODIES,
@@ -45,7 +49,13 @@ _KEPT = {
     "DATUM_SYSTEM",
     "DATUM_REFERENCE",
     "DATUM_REFERENCE_COMPARTMENT",
+    "DATUM_REFERENCE_ELEMENT",
+    "LIMITS_AND_FITS",
+    "MAPPED_ITEM",
+    "REPRESENTATION_MAP",
 }
+_BREAKS = {ord("\r"): None, ord("\n"): None}
+"""Where a line ends within a string, nothing is meant by it."""
 _DEPTH = 6
 """How far a chain of units is followed; no sound file needs more than four."""
 
@@ -131,23 +141,35 @@ def text_of(parameter: str) -> str:
     """Read a string parameter, quotes and escapes undone; anything else is empty."""
     if not (len(parameter) >= 2 and parameter[0] == parameter[-1] == "'"):
         return ""
-    return decode(parameter[1:-1].replace("''", "'"))
+    return decode(parameter[1:-1].replace("''", "'").translate(_BREAKS))
 
 
 def decode(text: str) -> str:
-    r"""Decode the escapes of Part 21 strings (\X2\, \X4\, \X\, \S\, doubled); leave what is malformed as it stands."""
-    return _ESCAPE.sub(_unescape, text) if "\\" in text else text
+    r"""Decode the escapes of Part 21 strings (\X2\, \X4\, \X\, \P?\, \S\, doubled); leave what is malformed."""
+    if "\\" not in text:
+        return text
+    pieces, at, page = [], 0, "A"
+    for found in _ESCAPE.finditer(text):
+        page = found[4] or page
+        pieces += [text[at : found.start()], _unescape(found, page)]
+        at = found.end()
+    return "".join(pieces) + text[at:]
 
 
-def _unescape(found: re.Match[str]) -> str:
-    wide, digits, byte, shifted = found.groups()
+def _unescape(found: re.Match[str], page: str) -> str:
+    r"""Undo one escape; `page` is the part of ISO 8859 that \P?\ named last, A for part 1 to I for part 9."""
+    wide, digits, byte, directive, shifted = found.groups()
+    if directive:
+        return ""
     if wide:
         size = int(wide) * 2
         codes = [int(digits[i : i + size], 16) for i in range(0, len(digits) - size + 1, size)]
         return "".join(chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd" for code in codes)
     if byte:
         return chr(int(byte, 16))
-    return chr(ord(shifted) | 0x80) if shifted else "\\"
+    if not shifted:
+        return "\\"
+    return bytes([ord(shifted) & 0x7F | 0x80]).decode(f"iso8859-{ord(page) - ord('A') + 1}", "replace")
 
 
 def parameters_of(body: str) -> list[str]:

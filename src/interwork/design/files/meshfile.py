@@ -29,6 +29,7 @@ _KNOWN = {
 }
 _MODEL_LINK = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 _UNITS = {"micron": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "inch": 25.4, "foot": 304.8, "meter": 1000.0}
+_REAL = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DEPTH, _PLACINGS = 16, 10_000
 _NO_PART = ("support", "solidsupport", "other")
 """Types of objects that are printed along or not at all (core, 4.1.1)."""
@@ -37,7 +38,8 @@ _NO_PART = ("support", "solidsupport", "other")
 def read_stl(content: bytes) -> Mesh:
     """Read binary or text STL."""
     count = struct.unpack_from("<I", content, 80)[0] if len(content) >= 84 else -1
-    if content.lstrip()[:5].lower() == b"solid" and len(content) != 84 + 50 * count:
+    is_text = b"\0" not in content[:1000]  # what is binary may begin with «solid» too, and end with more than facets
+    if content.lstrip()[:5].lower() == b"solid" and (is_text or count < 0) and len(content) != 84 + 50 * count:
         return _read_text_stl(content)
     if count < 0 or len(content) < 84 + 50 * count:
         held = max(0, (len(content) - 84) // 50)
@@ -56,14 +58,18 @@ def read_stl(content: bytes) -> Mesh:
 
 
 def _read_text_stl(content: bytes) -> Mesh:
-    if b"endsolid" not in content[-400:].lower():
+    if b"endsolid" not in content.rstrip()[-400:].lower():
         raise UnreadableDesign("The text STL ends before its endsolid line.", remedy="Export or copy it again.")
     found = re.findall(rb"\bvertex\s+(\S{1,40})\s+(\S{1,40})\s+(\S{1,40})", content, re.IGNORECASE)
     _limit(len(found) // 3)
     try:
         corners = np.array(found, dtype="S40").astype(np.float64)
     except ValueError as fault:
-        raise UnreadableDesign("A vertex of the text STL is not three numbers.") from fault
+        wrong = next(one for one in found if not all(_REAL.fullmatch(each) for each in one))
+        raise UnreadableDesign(
+            f"A vertex of the text STL is «{b' '.join(wrong).decode('utf-8', 'replace')}»: that is not three numbers.",
+            remedy="Export it again with a decimal point, or as binary STL.",
+        ) from fault
     if len(corners) % 3:
         raise UnreadableDesign("The text STL has a facet with other than three vertices.")
     return _from_corners(corners.reshape(-1, 3, 3))

@@ -57,6 +57,8 @@ class StepFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Largest span of the points along X, Y or Z; an upper estimate of the size."""
     is_complete: bool
     """The closing line is there."""
+    mapped: int = 0
+    """Shapes that are placed by mapped items instead of assembly links."""
     characteristics: tuple[Characteristic, ...] = ()
     """Tolerances and dimensions with value, deviation, unit and datums."""
 
@@ -103,6 +105,24 @@ def _geometry_unit(reader: Reader) -> tuple[str, float]:
     return next((unit for number in reader.kept if (unit := length_unit(reader, number))[1]), ("", 0.0))
 
 
+def _mapped(reader: Reader) -> int:
+    """Count the mapped items that place a body; drawings of the annotation are placed by them too."""
+    count = 0
+    for word, body in reader.kept.values():
+        if word == "MAPPED_ITEM":
+            source = reader.kept.get(reference_in((*parameters_of(body), "")[1]), ("", "()"))[1]
+            count += reader.kept.get(reference_in((*parameters_of(source), "")[1]), ("", ""))[0] in BODIES
+    return count
+
+
+def _decoded(content: bytes) -> str:
+    """Read the text as UTF-8, which edition 3 allows, else byte by byte, as older programs write it."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def read(content: bytes) -> StepFacts:
     """Read the text facts of a STEP file; raise UnreadableDesign when it is none or too large."""
     if len(content) > SIZE_LIMIT:
@@ -112,7 +132,7 @@ def read(content: bytes) -> StepFacts:
         )
     if not content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"ISO-10303-21"):
         raise UnreadableDesign("The file does not begin with ISO-10303-21; it is not a STEP file.")
-    text = content.decode("latin-1")
+    text = _decoded(content)
     reader = Reader()
     for statement in statements(text):
         reader.take(statement)
@@ -134,6 +154,7 @@ def read(content: bytes) -> StepFacts:
         instances=reader.count,
         extent_mm=reader.span_mm(unit[1] or 1.0),
         is_complete="END-ISO-10303-21" in text[-400:],
+        mapped=_mapped(reader),
     )
 
 

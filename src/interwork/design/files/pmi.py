@@ -7,6 +7,8 @@ the digest of its file and its place there, so that the same file always gives t
 
 import math
 
+from msgspec.structs import replace
+
 from interwork.core.design import Characteristic
 from interwork.core.ids import derived_id
 from interwork.design.files.instances import (
@@ -20,13 +22,17 @@ from interwork.design.files.instances import (
     text_of,
 )
 
-_NOT_GEOMETRIC = {"GEOMETRIC_TOLERANCE", "PLUS_MINUS_TOLERANCE"}
+_GENERAL = ("GEOMETRIC_TOLERANCE", "PLUS_MINUS_TOLERANCE")
+"""How the records end that say how a tolerance is meant and not which it is."""
+_MATERIAL = {"MAXIMUM_MATERIAL": "MMC", "LEAST_MATERIAL": "LMC"}
 _SIZES = {
     "DIMENSIONAL_SIZE",
     "ANGULAR_SIZE",
     "DIMENSIONAL_LOCATION",
     "ANGULAR_LOCATION",
     "DIRECTED_DIMENSIONAL_LOCATION",
+    "DIMENSIONAL_SIZE_WITH_PATH",
+    "DIMENSIONAL_LOCATION_WITH_PATH",
 }
 Figure = tuple[float, str, str]
 """Value, unit (mm or deg), the file's own unit."""
@@ -41,7 +47,7 @@ def tolerances(reader: Reader, digest: str) -> list[Characteristic]:
     found = []
     for number, (word, body) in reader.kept.items():
         records = {word: body} if word else records_of(body)
-        kind = next((name for name in records if name.endswith("_TOLERANCE") and name not in _NOT_GEOMETRIC), "")
+        kind = next((name for name in records if name.endswith("_TOLERANCE") and not name.endswith(_GENERAL)), "")
         fields = parameters_of(records.get("GEOMETRIC_TOLERANCE") or records.get(kind) or "") if kind else []
         if len(fields) < 4:
             continue
@@ -51,7 +57,7 @@ def tolerances(reader: Reader, digest: str) -> list[Characteristic]:
             Characteristic(
                 id=_identify(digest, number),
                 kind=kind.removesuffix("_TOLERANCE").lower(),
-                name=text_of(fields[0]),
+                name=text_of(fields[0]) + _modifier(records),
                 key=f"#{number}",
                 zone=figure[0] if figure else None,
                 unit=figure[1] if figure else "mm",
@@ -60,6 +66,12 @@ def tolerances(reader: Reader, digest: str) -> list[Characteristic]:
             )
         )
     return found
+
+
+def _modifier(records: dict[str, str]) -> str:
+    """Tell that a tolerance grows with the feature: at maximum or least material condition (ISO 2692)."""
+    said = records.get("GEOMETRIC_TOLERANCE_WITH_MODIFIERS", "") + records.get("MODIFIED_GEOMETRIC_TOLERANCE", "")
+    return "".join(f" ({short})" for word, short in _MATERIAL.items() if word in said)
 
 
 def _datums(reader: Reader, systems: str) -> tuple[str, ...]:
@@ -75,8 +87,8 @@ def _datums(reader: Reader, systems: str) -> tuple[str, ...]:
             letters.append(text_of(fields[4]))
         elif word == "DATUM_SYSTEM" and len(fields) > 4:
             todo += [int(number) for number in REFERENCE.findall(fields[4])]
-        elif word == "DATUM_REFERENCE_COMPARTMENT" and len(fields) > 4:
-            todo.insert(0, reference_in(fields[4]))
+        elif word in ("DATUM_REFERENCE_COMPARTMENT", "DATUM_REFERENCE_ELEMENT") and len(fields) > 4:
+            todo = [int(one) for one in REFERENCE.findall(fields[4])] + todo  # several: a common datum, as B-C
         elif word == "DATUM_REFERENCE" and len(fields) > 1:
             todo.insert(0, reference_in(fields[1]))
     return tuple(dict.fromkeys(letter for letter in letters if letter))
@@ -86,20 +98,26 @@ def dimensions(reader: Reader, digest: str) -> list[Characteristic]:
     """List the dimensions with nominal and deviations, in the order of the file."""
     items: dict[int, list[int]] = {}
     spans: dict[int, tuple[int, int]] = {}
+    fits: dict[int, str] = {}
     for word, body in reader.kept.values():
         fields = parameters_of(body)
         if word == "DIMENSIONAL_CHARACTERISTIC_REPRESENTATION" and len(fields) > 1:
             listed = parameters_of(reader.kept.get(reference_in(fields[1]), ("", "()"))[1])
             items[reference_in(fields[0])] = [int(one) for one in REFERENCE.findall(" ".join(listed[1:2]))]
         elif word == "PLUS_MINUS_TOLERANCE" and len(fields) > 1:
-            low_high = parameters_of(reader.kept.get(reference_in(fields[0]), ("", "()"))[1])
-            if len(low_high) > 1:
+            kind, stated = reader.kept.get(reference_in(fields[0]), ("", "()"))
+            low_high = parameters_of(stated)
+            if kind == "LIMITS_AND_FITS":
+                fits[reference_in(fields[1])] = "".join(text_of(one) for one in low_high[:2])
+            elif len(low_high) > 1:
                 spans[reference_in(fields[1])] = (reference_in(low_high[0]), reference_in(low_high[1]))
-    return [
+    found = [
         _dimension(reader, digest, number, (items.get(number, []), spans.get(number)))
         for number, (word, _) in reader.kept.items()
         if word in _SIZES
     ]
+    named = {f"#{number}": fit for number, fit in fits.items()}
+    return [replace(one, name=f"{one.name} {named[one.key]}") if one.key in named else one for one in found]
 
 
 def _dimension(
@@ -107,7 +125,7 @@ def _dimension(
 ) -> Characteristic:
     word, body = reader.kept[number]
     fields = parameters_of(body)
-    is_location = word.endswith("LOCATION")
+    is_location = "LOCATION" in word
     said = text_of(fields[0]) if is_location else text_of((*fields, "", "")[1])
     kind = (said or word.lower()).replace(" ", "_")
     named: dict[str, Figure] = {}

@@ -63,6 +63,23 @@ class _Document:
         if not self.angle:  # real files leave it out and write degrees
             self.angle, self.degrees = "not declared", 1.0
         self.datums = _frames(root)
+        self.named = _named_units(root)
+
+    def scaled(self, element: Element | None, *, is_angle: bool) -> float | None:
+        """Read a measure in mm or degrees: in the unit it names, else in the file's."""
+        value = None if element is None else _number((element.text or "").strip())
+        if element is None or value is None:
+            return None
+        word = "angularUnit" if is_angle else "linearUnit"
+        primary = (self.angle, self.degrees) if is_angle else (self.unit, self.mm)
+        name = element.get(word, "") or primary[0]
+        if name != primary[0] and (word, name) not in self.named:
+            raise UnreadableDesign(
+                f"The QIF gives a value in «{name[:40]}», a unit its FileUnits do not define.",
+                remedy="Export it again with its units, or in one unit.",
+            )
+        scale = primary[1] if name == primary[0] else self.named[word, name]
+        return float(f"{value * scale:.10g}")
 
 
 def read(content: bytes) -> QualityFile:
@@ -116,6 +133,16 @@ def _unit(root: Element, kind: str, scale: float, default: str) -> tuple[str, fl
     return _text(found, "UnitName") or "SI", scale * (1.0 if factor is None else factor)
 
 
+def _named_units(root: Element) -> dict[tuple[str, str], float]:
+    """Tell what one of every unit of the file is in mm or degrees, by the attribute that names it."""
+    found = {}
+    for tag, word, scale in (("LinearUnit", "linearUnit", 1000.0), ("AngularUnit", "angularUnit", _DEGREES)):
+        for one in root.iterfind(f"{{*}}FileUnits//{{*}}{tag}"):
+            factor = _number(_deep(one, "UnitConversion/Factor"))
+            found[word, _text(one, "UnitName")] = scale * (1.0 if factor is None else factor)
+    return found
+
+
 def _frames(root: Element) -> dict[str, tuple[str, ...]]:
     letters = {one.get("id", ""): _text(one, "DatumLabel") for one in _children(root, "DatumDefinitions")}
     frames = {}
@@ -129,20 +156,26 @@ def _characteristic(document: _Document, key: str, nominal: Element, definitions
     kind = _kind(etree.QName(nominal).localname.removesuffix("CharacteristicNominal"))
     definition = definitions.get(_text(nominal, "CharacteristicDefinitionId"), nominal)
     is_angle = "angle" in kind
-    scale = document.degrees if is_angle else document.mm
-    target, zone = _number(_text(nominal, "TargetValue")), _number(_text(definition, "ToleranceValue"))
-    most, least = (_number(_deep(definition, f"Tolerance/{word}Value")) for word in ("Max", "Min"))
+    target, zone, most, least = (
+        document.scaled(found, is_angle=is_angle)
+        for found in (
+            nominal.find("{*}TargetValue"),
+            definition.find("{*}ToleranceValue"),
+            definition.find(".//{*}Tolerance/{*}MaxValue"),
+            definition.find(".//{*}Tolerance/{*}MinValue"),
+        )
+    )
     if _deep(definition, "Tolerance/DefinedAsLimit") == "true" and target is not None:
-        most, least = (None if limit is None else limit - target for limit in (most, least))
+        most, least = (None if limit is None else float(f"{limit - target:.10g}") for limit in (most, least))
     return Characteristic(
         id=derived_id("char", document.digest, key),
         kind=kind,
         name=_text(nominal, "Name") or _text(nominal, "Description") or key,
         key=key,
-        nominal=_scaled(target, scale),
-        zone=_scaled(zone, scale),
-        lower=_scaled(least, scale),
-        upper=_scaled(most, scale),
+        nominal=target,
+        zone=zone,
+        lower=least,
+        upper=most,
         unit="deg" if is_angle else "mm",
         file_unit=document.angle if is_angle else document.unit,
         datums=document.datums.get(_text(definition, "DatumReferenceFrameId"), ()),
@@ -168,22 +201,28 @@ def _results(
             word = etree.QName(one).localname if isinstance(one.tag, str) else ""
             if not word.endswith(("CharacteristicActual", "CharacteristicMeasurement")):
                 continue
-            said, item = _text(one, "Value"), items.get(_text(one, "CharacteristicItemId"))
-            if not said or item is None:
+            said, key = _text(one, "Value"), _text(one, "CharacteristicItemId")
+            if not said:
                 continue
-            value = _number(said)
+            item = items.get(key)
+            if item is None:
+                raise UnreadableDesign(
+                    f"The QIF gives {said[:40]!r} for the characteristic item {key[:40]!r}, which it does not define.",
+                    remedy="Export the plan and its results in one file.",
+                )
+            is_angle = item.characteristic in known and known[item.characteristic].unit == "deg"
+            value = document.scaled(one.find("{*}Value"), is_angle=is_angle)
             if value is None:
                 raise UnreadableDesign(
                     f"The QIF gives {said[:40]!r} as the value of «{item.name}» on part {part}; that is no number.",
                     remedy="Have it written again by what measured it.",
                 )
-            is_angle = item.characteristic in known and known[item.characteristic].unit == "deg"
             results.append(
                 MeasuredValue(
                     part=part,
                     item=item.name,
                     characteristic=item.characteristic,
-                    value=value * (document.degrees if is_angle else document.mm),
+                    value=value,
                     status=_deep(one, "Status/CharacteristicStatusEnum"),
                 )
             )
@@ -218,7 +257,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if abs(value) < 1e300 else None
-
-
-def _scaled(value: float | None, scale: float) -> float | None:
-    return None if value is None else float(f"{value * scale:.10g}")

@@ -20,6 +20,8 @@ from interwork.design.geometry.walls import find_printing, find_walls
 
 SUSPECT_MM = (0.1, 10_000.0)
 _AGREE = 0.002
+_FLAT = 1e-9
+"""Volume over area to the power 1.5, below which nothing is enclosed; a sheet of 1 µm and 1 m has 3e-7."""
 _ALONE_MAX = 12
 """Distinct bodies of one file that are looked at one by one."""
 Say = Callable[[str, float], None]
@@ -63,9 +65,7 @@ def take_in(
 
 def _closed_only(solid: Solid, notes: list[str]) -> tuple[Mesh, list[Body], tuple[BodyFacts, ...]]:
     """Keep the closed bodies, right way out; where hardly anything is closed, keep all and say so."""
-    mesh, twice = (solid.mesh, 0) if solid.faces else sound.once(solid.mesh)
-    if twice:
-        notes.append(f"{twice} facets were there twice and count once.")
+    mesh = solid.mesh if solid.faces else _mended(solid.mesh, notes)
     listed: tuple[BodyFacts, ...] = ()
     bodies = measure(mesh)
     closed = [body for body in bodies if body.is_closed()]
@@ -88,6 +88,19 @@ def _closed_only(solid: Solid, notes: list[str]) -> tuple[Mesh, list[Body], tupl
     return mesh, bodies, listed
 
 
+def _mended(mesh: Mesh, notes: list[str]) -> Mesh:
+    """Put right what programs that write facets get wrong: facets twice, facets that face the other way."""
+    mesh, twice = sound.once(mesh)
+    if twice:
+        notes.append(f"{twice} facets were there twice and count once.")
+    mesh, turned, twisted = sound.agree(mesh)
+    if turned:
+        notes.append(f"{turned} facets faced the other way than those beside them and were turned round.")
+    if twisted:
+        notes.append(f"{twisted} facets belong to a surface of one side only: what it encloses cannot be told.")
+    return mesh
+
+
 def _measure(mesh: Mesh, bodies: list[Body], unit: str, notes: list[str], analyser: str) -> Geometry:
     used = mesh.vertices[np.unique(mesh.triangles)]
     box = np.ptp(used, axis=0)
@@ -95,6 +108,10 @@ def _measure(mesh: Mesh, bodies: list[Body], unit: str, notes: list[str], analys
     if not is_closed:
         gap = sum(body.open_mm for body in bodies)
         notes.append(f"The surface is not closed ({gap:.1f} mm of open edges): the volume is uncertain.")
+    volume, area = sum(body.volume_mm3 for body in bodies), sum(body.area_mm2 for body in bodies)
+    if is_closed and abs(volume) < _FLAT * area**1.5:
+        is_closed = False
+        notes.append("The surface lies flat on itself and encloses nothing: it is no solid.")
     cavities = sum(body.volume_mm3 < 0 for body in bodies)
     if cavities:
         notes.append(f"{cavities} inner cavities were taken off the volume.")
@@ -109,8 +126,8 @@ def _measure(mesh: Mesh, bodies: list[Body], unit: str, notes: list[str], analys
         bodies=max(1, len(bodies) - cavities),
         box_mm=_rounded(box),
         low_mm=_rounded(used.min(axis=0)),
-        volume_mm3=sum(body.volume_mm3 for body in bodies),
-        area_mm2=sum(body.area_mm2 for body in bodies),
+        volume_mm3=volume,
+        area_mm2=area,
         triangles=len(mesh.triangles),
         is_closed=is_closed,
         is_unit_suspect=is_suspect,
@@ -205,6 +222,11 @@ def _are_holes_known(faces: list[Surface], notes: list[str]) -> bool:
 
 def _compare(facts: StepFacts, geometry: Geometry, notes: list[str]) -> None:
     """Hold what was measured against what the file says of itself."""
+    if facts.mapped:
+        notes.append(
+            f"{facts.mapped} shapes of the file are placed as mapped items, of which the kernel may leave some out: "
+            f"see that {geometry.bodies} bodies are all there are."
+        )
     pairs = (
         ("volume", "mm³", facts.volume_mm3, geometry.volume_mm3),
         ("area", "mm²", facts.area_mm2, geometry.area_mm2),

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from interwork.design.geometry.mesh import Body, Flags, Floats, Mesh
+from interwork.design.geometry.mesh import Body, Flags, Floats, Mesh, edges_of
 
 _PAIRS_MAX = 2000
 """Bodies whose boxes are held against one another."""
@@ -19,6 +21,32 @@ def once(mesh: Mesh) -> tuple[Mesh, int]:
     kept[np.unique(turned, axis=0, return_index=True)[1]] = True
     twice = len(turned) - int(kept.sum())
     return (mesh.only(kept), twice) if twice else (mesh, 0)
+
+
+def agree(mesh: Mesh) -> tuple[Mesh, int, int]:
+    """Turn facets round that face the other way than those beside them; tell how many, and how many cannot be told.
+
+    Each facet stands twice in one graph, as it is and turned round; an edge of two facets joins what faces the same
+    way. Of the two sides a surface then has, the one with more facets as they are is kept.
+    """
+    count = len(mesh.triangles)
+    index, edges = edges_of(mesh.triangles)
+    paired = np.flatnonzero(np.bincount(index, minlength=len(edges))[index] == 2)
+    pairs = paired[np.argsort(index[paired], kind="stable")].reshape(-1, 2)
+    following = np.roll(mesh.triangles, -1, axis=1)
+    is_rising = (mesh.triangles < following).T.reshape(-1)
+    is_against = is_rising[pairs[:, 0]] == is_rising[pairs[:, 1]]
+    if not is_against.any():
+        return mesh, 0, 0
+    one, other = (pairs % count).T
+    to = other + count * is_against
+    links = np.concatenate([one, one + count]), np.concatenate([to, (to + count) % (2 * count)])
+    graph = coo_array((np.ones(2 * len(one), np.int8), links), shape=(2 * count, 2 * count))
+    labels = connected_components(graph, directed=False)[1]
+    as_is, turned = labels[:count], labels[count:]
+    weight = np.bincount(as_is, minlength=int(labels.max()) + 1)
+    is_wrong = (weight[as_is] < weight[turned]) | ((weight[as_is] == weight[turned]) & (as_is > turned))
+    return turn(mesh, is_wrong), int(is_wrong.sum()), int((as_is == turned).sum())
 
 
 def boxes(mesh: Mesh, bodies: Sequence[Body]) -> tuple[Floats, Floats]:

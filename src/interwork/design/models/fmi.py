@@ -13,6 +13,7 @@ from fmpy.model_description import ModelDescription
 
 from interwork.core.design import Port
 from interwork.core.errors import BadInput
+from interwork.design.files import fmu
 from interwork.design.models.runner import PORTS_MAX, Evaluate, Keep, main, number, outputs_of
 from interwork.design.models.running import Described, Task
 
@@ -48,6 +49,9 @@ def describe_fmu(content: bytes) -> Described:
 
 
 def _description(content: bytes) -> ModelDescription:
+    told = fmu.read(content)  # refuses a document type, and says what is wrong with a package that is none
+    if not told.fmi_version.startswith(("2.", "3.")):
+        raise BadInput(f"the FMU is of FMI {told.fmi_version[:10]}.", remedy="Export it as FMI 2.0 or 3.0.")
     description = fmpy.read_model_description(io.BytesIO(content))
     if description.coSimulation is None:
         raise BadInput("the FMU has no co-simulation.", remedy="Export it for co-simulation.")

@@ -16,6 +16,8 @@ NEXT: dict[NonconformanceState, tuple[NonconformanceState, ...]] = {
     NonconformanceState.CLOSED: (NonconformanceState.OPEN,),
 }
 """What may follow; an action that does not work leads back to the cause, one that comes back is opened again."""
+WHAT_MAX, NAME_MAX = 2000, 500
+"""Letters of what is not as required, and of any other field of it."""
 DISPOSITIONS = ("use-as-is", "rework", "repair", "scrap", "return")
 
 
@@ -46,8 +48,12 @@ def open_nonconformance(raised: Raised, *, by: str, at: datetime) -> Nonconforma
     """Open a nonconformance."""
     if not raised.what.strip():
         raise BadInput("A nonconformance says what is not as required.", where="what")
-    step = NonconformanceStep(state=NonconformanceState.OPEN, text=raised.what[:2000], by=by, at=at)
     fields = msgspec.structs.asdict(raised)
+    for name, text in fields.items():
+        most = WHAT_MAX if name == "what" else NAME_MAX
+        if isinstance(text, str) and len(text) > most:
+            raise BadInput(f"{name} has {len(text):,} letters.", where=name, remedy=f"Give at most {most:,}.")
+    step = NonconformanceStep(state=NonconformanceState.OPEN, text=raised.what, by=by, at=at)
     return Nonconformance(id=new_id("nonconformance"), state=NonconformanceState.OPEN, log=(step,), at=at, **fields)
 
 
