@@ -134,7 +134,6 @@ class AlarmRule(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator is to do."""
     suppressed_in: tuple[str, ...] = ()
     """Execution states of the machine by whose design the alarm is silent."""
-    is_out_of_service: bool = False
     is_automatic: bool = False
     """True where the node made the rule by itself."""
     by: str = "node"

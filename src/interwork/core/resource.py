@@ -45,8 +45,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     """The shop's own limits for manufacturability, by the rules of the design craft, such as `min_wall_mm`."""
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """How a resource's work is estimated and priced; stays at its owner, leaves only as a quote."""
+class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a resource's work is estimated and priced, in euro; stays at its owner, leaves only as a quote."""
 
     setup_s: float
     setup_price_eur: float

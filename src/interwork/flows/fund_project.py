@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from interwork.consortium import check_award, common_policies, disburse, move, track_record
-from interwork.core.errors import InterworkError, Refused
+from interwork.core.errors import BadInput, InterworkError, Refused
 from interwork.core.event import Tag
 from interwork.core.exchange import CatalogEntry, DatasetKind, Policy
 from interwork.core.ids import derived_id
@@ -50,7 +50,13 @@ class AwardDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 async def open_call(node: Node, draft: CallDraft) -> Call:
-    """Open a call for proposals."""
+    """Open a call for proposals; one of the same title and terms is the same call."""
+    if draft.closes.tzinfo is None or draft.closes <= node.clock():
+        raise BadInput(
+            f"The call would close on {draft.closes:%d %b %Y}, before it opens.",
+            where="closes",
+            remedy="Give a later day.",
+        )
     call = Call(
         id=derived_id("call", node.did, draft.title),
         title=draft.title,
@@ -62,9 +68,16 @@ async def open_call(node: Node, draft: CallDraft) -> Call:
         closes=draft.closes,
         is_sample=node.settings.is_sample,
     )
-    if await node.store.peek(Call, call.id) is None:
+    known = await node.store.peek(Call, call.id)
+    if known is None:
         await node.store.commit(Change().put(call).event(Tag.CALL_OPENED, call.id, budget=call.budget_eur))
-    return call
+    elif msgspec.structs.replace(known, opens=call.opens, state=call.state) != call:
+        raise BadInput(
+            f"A call «{draft.title}» with other terms was opened on {known.opens:%d %b %Y}.",
+            where="title",
+            remedy="Give the new call a title of its own.",
+        )
+    return known or call
 
 
 async def make_award(node: Node, draft: AwardDraft) -> Award:
@@ -77,8 +90,20 @@ async def make_award(node: Node, draft: AwardDraft) -> Award:
         )
     award_id = derived_id("award", call.id, draft.title)
     known = await node.store.peek(Award, award_id)
+    if known is not None and (known.recipient_did, known.amount_eur) != (draft.recipient_did, draft.amount_eur):
+        raise BadInput(
+            f"An award «{draft.title}» of {known.amount_eur:,.0f} EUR was made under this call.",
+            where="title",
+            remedy="Give the new award a title of its own.",
+        )
     if known is not None:
         return known
+    if not draft.starts < draft.ends:
+        raise BadInput(
+            f"The project would end on {draft.ends:%d %b %Y}, before it starts.",
+            where="ends",
+            remedy="Give a later day.",
+        )
     technology = _technology(node, draft, members[0])
     technology = await node.store.peek(Technology, technology.id) or technology
     project = _project(node, draft, members[0], technology, award_id)

@@ -10,14 +10,32 @@ import shutil
 import socket
 import sys
 import time
-from typing import NoReturn
+from _collections_abc import dict_items
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import anyio
 import structlog
 
 from interwork.simulate.serving import announce, authority, check_port, port_error
 
-_START_S = 5.0
+_START_S = 20.0
+
+
+class Subscriptions(dict[str, list[tuple[Any, int]]]):
+    """Who subscribed to what, gone through as it is at the start of it.
+
+    amqtt 0.12 goes through its subscriptions whenever a client comes or says something. Where another client
+    subscribes or leaves meanwhile, a plain dictionary raises, and amqtt drops the client, or goes silent.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the filters there are now."""
+        return iter(list(super().__iter__()))
+
+    def items(self) -> "dict_items[str, list[tuple[Any, int]]]":
+        """Go through the filters there are now, with who subscribed."""
+        return self.copy().items()
 
 
 async def run_broker(*, host: str = "127.0.0.1", port: int = 1883) -> None:
@@ -43,6 +61,7 @@ async def _run_amqtt(host: str, port: int) -> None:
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
+    broker._subscriptions = Subscriptions()  # noqa: SLF001 - amqtt has no other way to it
     try:
         await broker.start()
     except pkgutil.resolve_name("amqtt.errors:BrokerError") as fault:

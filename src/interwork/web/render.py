@@ -73,8 +73,8 @@ SCRIPT_WORDS = (
     mark("Show all"), mark("Earlier"), mark("Later"), mark("Dark"), mark("Light"), mark("stale"),
     mark("The viewer needs WebGL."), mark("Drag to turn, scroll to zoom; arrow keys turn it too."),
     mark("The model could not be loaded."), mark("World"), mark("Sites"), mark("Nodes"), mark("single readings"),
-    mark("steps of lowest, mean and highest"), mark("No reading in this period."), mark("Alarms that need somebody"),
-    mark("CO₂ ↑"), mark("Price →"), mark("Plans from the cheapest to the dearest"),
+    mark("steps: lowest, mean of readings, highest"), mark("No reading in this period."),
+    mark("Alarms that need somebody"), mark("CO₂ ↑"), mark("Price →"), mark("Plans from the cheapest to the dearest"),
 )
 # fmt: on
 """What the elements say; handed to them once per page."""

@@ -231,7 +231,7 @@ def show_conversions(arguments: argparse.Namespace) -> int:
         ready = one["ready_at"][:10] if one["ready_at"] else "not known"
         lacks = " ".join([*one["equipment"], *one["questions"]])
         table.add_row(
-            one["operation"], one["provider_name"], one["resource_name"], ready, ", ".join(one["approvals"]), lacks
+            one["operation_name"], one["provider_name"], one["resource_name"], ready, ", ".join(one["approvals"]), lacks
         )
     console_of(as_json=False).print(table if found else "Nobody in the catalog offers these processes.")
     return 0

@@ -332,4 +332,4 @@ def _shift(text: str) -> dict[str, Any]:
         raise BadInput(f"{text!r} is no shift.", remedy='Write it as "Early 06:00-14:00 mon-fri".')
     one, other = DAYS.index(first.lower()), DAYS.index(last.lower())
     days = [*range(one, other + 1)] if one <= other else [*range(one, 7), *range(other + 1)]
-    return {"name": found["name"], "start": f"{found['start']}:00", "end": f"{found['end']}:00", "days": days}
+    return {"name": found["name"], "start": found["start"], "end": found["end"], "days": days}

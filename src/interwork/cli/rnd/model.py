@@ -22,6 +22,7 @@ a model is an FMU (FMI 2.0 or 3.0, co-simulation) or a Python file with INPUTS, 
   interwork model list | show ID
   interwork model run ID --set "speed=4000 {rpm}" --set load=60
   interwork model run ID ID2 --set speed=4000 --link power=0.power    a chain: its power into the second
+  interwork model run ID ID2 --link power=0.power --set 1.mass=10     and another input of the second
   interwork model run ID --vary speed=1000:8000:8             a grid; --lhs 20 spreads a Latin hypercube instead
   interwork model run ID --start 0 --step 1 --stop 600 --csv tank.csv    how it went in time, as a table
   interwork model offer ID [--to DID]                         to the members of the institute, or to one node
@@ -50,9 +51,11 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     verb.add_argument("--csv", type=Path, help="write the course in time (or the points) of the last model there")
     verb.add_argument("--signer", default="", help="DID of whoever vouches for it")
     verb.add_argument("--signature", default="", help="its JWS over the file's digest")
-    verb.add_argument("--set", action="append", default=[], metavar="INPUT=VALUE [UNIT]", help="an input of the first")
+    verb.add_argument("--set", action="append", default=[], metavar="[STEP.]INPUT=VALUE [UNIT]",
+                      help="an input of the first model, or of the one counted from 0")  # fmt: skip
     verb.add_argument("--vary", action="append", default=[], metavar="INPUT=LOW:HIGH:COUNT[:UNIT]", help="an axis")
-    verb.add_argument("--link", action="append", default=[], metavar="INPUT=STEP.OUTPUT", help="into the last model")
+    verb.add_argument("--link", action="append", default=[], metavar="[STEP.]INPUT=STEP.OUTPUT",
+                      help="into the last model, or the one counted from 0")  # fmt: skip
     verb.add_argument("--lhs", type=int, default=0, metavar="N", help="N points of a Latin hypercube")
     verb.add_argument("--seed", type=int, default=1, help="of the Latin hypercube (%(default)s)")
     verb.add_argument("--to", default="", help="DID a model is offered to")
@@ -145,9 +148,15 @@ def _id(arguments: argparse.Namespace) -> str:
 def _run(arguments: argparse.Namespace, remote: Remote) -> int:
     if not arguments.more:
         raise BadInput("Which model?", remedy="Give its id, as `interwork model list` shows it.")
-    steps: list[dict[str, Any]] = [{"model": one} for one in arguments.more]
-    steps[0]["inputs"] = dict(_given(text) for text in arguments.set)
-    steps[-1]["links"] = dict(_link(text) for text in arguments.link)
+    steps: list[dict[str, Any]] = [{"model": one, "inputs": {}, "links": {}} for one in arguments.more]
+    for text in arguments.set:
+        name, given = _given(text)
+        at, name = _placed(name, len(steps), 0)
+        steps[at]["inputs"][name] = given
+    for text in arguments.link:
+        name, link = _link(text)
+        at, name = _placed(name, len(steps), len(steps) - 1)
+        steps[at]["links"][name] = link
     for step in steps:
         step.update({"step_s": arguments.step, "stop_s": arguments.stop, "start_s": arguments.start})
     body: dict[str, Any] = {"steps": steps, "axes": [_axis(text) for text in arguments.vary]}
@@ -194,6 +203,16 @@ def _link(text: str) -> tuple[str, dict[str, Any]]:
     name, _, said = text.partition("=")
     step, _, output = said.partition(".")
     return name.strip(), {"step": int(_number(step)), "output": output}
+
+
+def _placed(name: str, count: int, usual: int) -> tuple[int, str]:
+    """Tell the model of a chain an input is of: `1.mass` names it, counted from 0; ports may have dots themselves."""
+    step, _, rest = name.partition(".")
+    if not (step.isdecimal() and rest):
+        return usual, name
+    if int(step[:4]) >= count:
+        raise BadInput(f"{name[:40]!r} is of model {step[:10]}; there are {count}.", remedy="The first one is 0.")
+    return int(step), rest
 
 
 def _axis(text: str) -> dict[str, Any]:

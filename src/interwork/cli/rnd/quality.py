@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from interwork.core.errors import BadInput
 
 _EPILOG = """\
   interwork quality add results.qif [--revision REV]     take in inspection results (QIF)
+  interwork quality type results.csv [--revision REV] [--unit mm] [--title "Lot 7"]
+                                                         results somebody wrote down, one value a line, - = from here:
+                                                         characteristic, part, value, lower, upper; the limits are
+                                                         left out where the design states them
   interwork quality list | show RECORD                   capability with its interval, chart signals
   interwork quality made REV                             as designed against as made, per characteristic
   interwork quality article REV                          first article: the forms of AS9102
@@ -35,7 +40,8 @@ def add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     verb.add_argument("act", choices=list(ACTS), help="what to do, as below")
     verb.add_argument("more", nargs="*", help="what the act needs, as below")
     verb.add_argument("--revision", default="", help="the design revision that was measured")
-    verb.add_argument("--unit", default="mm", help="of the readings (%(default)s)")
+    verb.add_argument("--unit", default="mm", help="of the values or readings (%(default)s)")
+    verb.add_argument("--title", default="", help="of typed results; else the file's name")
     verb.add_argument("--tolerance", type=float, help="width of the tolerance the gauge is used for")
     verb.add_argument("--text", default="", help="what was done")
     verb.add_argument("--disposition", default="", help="use-as-is, rework, repair, scrap or return")
@@ -64,6 +70,19 @@ def _add(arguments: argparse.Namespace, remote: Remote) -> int:
     path = Path(_one(arguments, "A file"))
     made = remote.post("/api/quality", _read(path), name=path.name, revision=arguments.revision)
     arguments.more = [made["id"]]
+    return _show(arguments, remote)
+
+
+def _type(arguments: argparse.Namespace, remote: Remote) -> int:
+    given = _one(arguments, "A file of lines, or - for standard input,")
+    content = sys.stdin.buffer.read() if given == "-" else _read(Path(given))
+    try:
+        rows = content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise BadInput(f"{given} is no text: {fault}.", remedy="Save it as CSV in UTF-8.") from fault
+    title = arguments.title or ("" if given == "-" else Path(given).stem)
+    body = {"title": title, "rows": rows, "revision": arguments.revision, "unit": arguments.unit}
+    arguments.more = [remote.post("/api/quality/typed", body)["id"]]
     return _show(arguments, remote)
 
 
@@ -184,6 +203,7 @@ def _work(arguments: argparse.Namespace, remote: Remote) -> int:
 
 ACTS: dict[str, Callable[[argparse.Namespace, Remote], int]] = {
     "add": _add,
+    "type": _type,
     "list": _list,
     "show": _show,
     "made": _made,

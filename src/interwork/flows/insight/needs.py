@@ -84,7 +84,10 @@ def _check(node: Node, draft: NeedDraft, process: str) -> None:
     if not 1 <= len(draft.title.strip()) <= 200:
         raise BadInput("A need has a title of 1 to 200 letters.", where="title")
     if process not in PROCESSES and draft.kind is not NeedKind.MONEY:
-        raise BadInput(f"{process!r} is no process.", where="process", remedy=f"Give one of {', '.join(PROCESSES)}.")
+        said = f"{process[:40]!r} is no process."
+        if not process:
+            said = f"A need of the kind {draft.kind.value} has no usual process."
+        raise BadInput(said, where="process", remedy=f"Give one of {', '.join(PROCESSES)}.")
     if draft.due.tzinfo is None or draft.due <= node.clock():
         raise BadInput("A need is due later than now, at a time with a zone.", where="due")
     if not 1 <= draft.quantity <= QUANTITY_MAX or not 0 < draft.minutes <= 1_000_000:
@@ -151,10 +154,10 @@ async def publish_need(node: Node, need_id: str, *, actor: str) -> Dataset:
     return await publish(node, draft, common_policies(institute, name)["needs"])
 
 
-async def collect_needs(node: Node) -> list[Need]:
+async def collect_needs(node: Node, away: list[str] | None = None) -> list[Need]:
     """Fetch what members published as wanted, each under an agreement, and ask who fits what it would take.
 
-    Gaps and the worth of hours count it from then on.
+    Gaps and the worth of hours count it from then on. What could not be fetched is told in `away`, with the reason.
     """
     taken = []
     for entry in await _published(node):
@@ -162,6 +165,8 @@ async def collect_needs(node: Node) -> list[Need]:
             taken.append(await _take(node, entry))
         except InterworkError as fault:
             log.warning("need.untaken", provider=entry.provider, dataset=entry.dataset, fault=str(fault))
+            if away is not None:
+                away.append(f"{entry.title}: {fault.message}")
     return taken
 
 

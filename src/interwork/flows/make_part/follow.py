@@ -1,5 +1,6 @@
 """The agreeing, ordering and making arrows: design offered, orders placed, readings agreed and followed to the end."""
 
+import shlex
 from collections.abc import Collection, Sequence
 from functools import partial
 
@@ -226,7 +227,7 @@ async def make(node: Node, job: Job) -> tuple[Job, str]:
             if current.plan != job.plan:
                 _close(tasks, enough)
                 return current, "planned again; the work goes on under the new plan"
-            _check_going(statuses)
+            await _check_going(node, job, statuses)
             await tell_withdrawn(node, job.id)
             await _tell_arrivals(node, job, statuses)
             await _show(node, job, statuses, away)
@@ -262,15 +263,17 @@ async def look(node: Node, job: Job) -> list[str]:
     return untold
 
 
-def _check_going(statuses: dict[str, OrderStatus]) -> None:
+async def _check_going(node: Node, job: Job, statuses: dict[str, OrderStatus]) -> None:
     """Say aloud that a provider stopped its order; there is nothing left to wait for."""
-    for one in statuses.values():
+    for order_id, one in statuses.items():
         if one.order.state is OrderState.CANCELLED:
+            name = (await node.store.get(Order, order_id)).peer_name  # the provider's own record names this node
             good = sum(run.good for run in one.runs)
             raise NoPlan(
-                f"{one.order.peer_name} stopped its order {one.order.id}: {one.order.reason or 'no reason given'}.",
+                f"{name} stopped its order {order_id}: {one.order.reason or 'no reason given'}.",
                 reasons=(f"{good} pieces of work were good before that",),
-                remedy="Make the part again; the other providers' orders stand.",
+                remedy=f"Plan around it: `interwork replan {job.id} --event away --provider {shlex.quote(name)}`; "
+                "the other providers' orders stand.",
             )
 
 

@@ -1,6 +1,7 @@
 """Shift calendars, what is said of a machine as a work unit, and addresses people saved."""
 
 import math
+from datetime import time
 
 import msgspec
 
@@ -10,7 +11,7 @@ from interwork.core.ids import derived_id, new_id
 from interwork.core.operating import SavedView, Shift, ShiftCalendar, WorkUnit
 from interwork.core.resource import Resource
 from interwork.flows.node import Node
-from interwork.flows.operate.drafts import CalendarDraft, UnitDraft
+from interwork.flows.operate.drafts import CalendarDraft, ShiftDraft, UnitDraft
 from interwork.flows.operate.inputs import machines, unit_of
 from interwork.store import Change
 from interwork.stream.insight.calendar import check
@@ -26,9 +27,7 @@ async def make_calendar(node: Node, draft: CalendarDraft, *, actor: str) -> Shif
         id=derived_id("calendar", draft.name.strip()),
         name=draft.name.strip(),
         zone=draft.zone,
-        shifts=tuple(
-            Shift(name=one.name, start=one.start, end=one.end, days=one.days, breaks=one.breaks) for one in draft.shifts
-        ),
+        shifts=tuple(_shift(one) for one in draft.shifts),
         closed=draft.closed,
     )
     check(calendar)
@@ -38,6 +37,27 @@ async def make_calendar(node: Node, draft: CalendarDraft, *, actor: str) -> Shif
         change.put(msgspec.structs.replace(await unit_of(node, resource.id), calendar=calendar.id))
     await node.store.commit(change)
     return calendar
+
+
+def _shift(draft: ShiftDraft) -> Shift:
+    return Shift(
+        name=draft.name,
+        start=_time(draft.name, draft.start),
+        end=_time(draft.name, draft.end),
+        days=draft.days,
+        breaks=tuple((_time(draft.name, one), _time(draft.name, other)) for one, other in draft.breaks),
+    )
+
+
+def _time(name: str, text: str) -> time:
+    """Read a time of day; it is the calendar's zone that says where."""
+    try:
+        found = time.fromisoformat(text.strip())
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is not None:
+        raise BadInput(f"Shift {name[:40]!r}: {text[:20]!r} is no time of day.", remedy="Write it as 06:00.")
+    return found
 
 
 async def set_unit(node: Node, resource_id: str, draft: UnitDraft, *, actor: str) -> WorkUnit:

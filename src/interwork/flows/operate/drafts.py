@@ -1,6 +1,6 @@
 """What a person hands in: drafts of charts, comparisons, baselines, calendars and work units, read strictly."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 import msgspec
 
@@ -50,13 +50,13 @@ class BaselineDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ShiftDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One shift."""
+    """One shift; times of day as people write them, 06:00 or 06:00:00."""
 
     name: str
-    start: time
-    end: time
+    start: str
+    end: str
     days: tuple[int, ...] = (0, 1, 2, 3, 4)
-    breaks: tuple[tuple[time, time], ...] = ()
+    breaks: tuple[tuple[str, str], ...] = ()
 
 
 class CalendarDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

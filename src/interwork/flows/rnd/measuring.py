@@ -33,7 +33,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 async def record_typed(node: Node, typed: Typed, *, actor: str) -> QualityRecord:
     """Take typed results; limits come from the design where it states the characteristic, else from the lines."""
     revision = await node.store.get(Revision, typed.revision) if typed.revision else None
-    rows = [_result(number, cells) for number, cells in lines(typed.rows)]
+    rows = [_result(number, cells) for number, cells in lines(typed.rows) if not _is_heading(cells)]
     if not rows:
         raise BadInput("No result was given.", where="rows", remedy=f"Give at least one line, as: {RESULT}")
     (name, piece), times = Counter(row[:2] for row in rows).most_common(1)[0]
@@ -72,11 +72,21 @@ def _meant(name: str, stated: Mapping[str, Sequence[Characteristic]]) -> Charact
     return found[0] if found else None
 
 
+def _is_heading(cells: Sequence[str]) -> bool:
+    return [one.lower() for one in cells[:3]] == ["characteristic", "part", "value"]
+
+
 Row = tuple[str, str, float, float | None, float | None]
 
 
 def _result(number: int, cells: Sequence[str]) -> Row:
-    if not 3 <= len(cells) <= 5 or not cells[0] or not cells[1]:
+    if len(cells) == 4:  # «80,02» written with a comma would be a value and a limit
+        raise BadInput(
+            f"Line {number} has 4 fields, so it names one limit or has a decimal comma: {', '.join(cells)[:80]!r}.",
+            where="rows",
+            remedy="Write numbers with a point, as 80.02; a lower limit alone as: length, 1, 80.02, 79.9,",
+        )
+    if len(cells) not in (3, 5) or not cells[0] or not cells[1]:
         raise BadInput(
             f"Line {number} has {len(cells)} fields: {', '.join(cells)[:80]!r}.",
             where="rows",

@@ -1,5 +1,7 @@
 """Models: vouched for → admitted → offered → taken under an agreement; the inside never leaves its holder."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from interwork.consortium import common_policies
@@ -51,6 +53,7 @@ async def admit(node: Node, content: bytes, file_name: str, said: Publication, *
     digest, kind = digest_of(content), kind_of(content, file_name)
     await _check_signature(node, digest, said.vouching, actor)
     found = await models.describe(content, kind, said.name or file_name)
+    _check_units(said, (*found.inputs, *found.outputs))
     model = Model(
         id=derived_id("model", node.did, digest),
         name=said.name.strip()[:200] or file_name,
@@ -113,6 +116,19 @@ async def trusted(node: Node) -> set[str]:
     """List whose signature counts: this node, the institutes it is a member of, and the members it knows."""
     granted = await node.store.find(Membership, state=MembershipState.GRANTED, limit=10_000)
     return {node.did, *node.issuers, *(one.did for one in granted)}
+
+
+def _check_units(said: Publication, ports: Sequence[Port]) -> None:
+    """Refuse a unit that is stated of nothing, or left out: it would be dropped."""
+    names = [one.name for one in ports]
+    strange = sorted(name for name, unit in said.units.items() if name not in names or not unit)
+    if strange:
+        first, every = names[0] if names else "power", ", ".join(names)[:500] or "none"
+        raise BadInput(
+            f"A unit is stated of {', '.join(strange)[:200]}: that is no port with its unit.",
+            where="units",
+            remedy=f"Write each as {first}=kW. Its ports are {every}.",
+        )
 
 
 def _with_units(ports: tuple[Port, ...], said: Publication) -> tuple[Port, ...]:

@@ -8,7 +8,6 @@ from interwork.core.design import EdgeKind, Model, ModelRun, Port
 from interwork.core.errors import BadInput, LimitReached, NotFound, PeerError
 from interwork.core.event import Tag
 from interwork.core.ids import derived_id
-from interwork.core.units import convert
 from interwork.design import models, walls
 from interwork.design.models import Axis, Quantity, Steps
 from interwork.design.models.sweeping import POINTS_MAX
@@ -222,9 +221,3 @@ async def answer_model(node: Node, request: DataRequest) -> DataResponse:
     caller = request.agreement.consumer
     made = await _keep(node, held, msgspec.structs.replace(made, by=caller), caller)
     return DataResponse(content=msgspec.json.encode(made), items=len(made.outputs), what="points of a model's run")
-
-
-def in_unit(run: ModelRun, name: str, unit: str) -> list[float]:
-    """Give one column of a run's outputs or inputs in a unit."""
-    rows = run.outputs if name in run.outputs[0] else run.inputs
-    return [convert(row[name], run.units[name], unit) for row in rows]

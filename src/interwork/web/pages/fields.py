@@ -29,6 +29,14 @@ def number_of(form: FormData, name: str, default: float | None = None) -> float:
     return number(text, name)
 
 
+def whole_of(form: FormData, name: str, default: float | None = None) -> int:
+    """Read a whole number of a form; BadInput where it is none: 1,5 parts are neither 1 nor 2."""
+    value = number_of(form, name, default)
+    if value != int(value):
+        raise BadInput(f"{name} is {value:g}, which is no whole number.", where=name, remedy="Write it as 12.")
+    return int(value)
+
+
 def number(text: str, name: str) -> float:
     """Read a number with a decimal point or comma; BadInput where it is none, or could be two."""
     if _GROUPED.fullmatch(text):

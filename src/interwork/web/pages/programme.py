@@ -168,10 +168,11 @@ def _level(form: FormData, name: str, top: int) -> int:
 
 
 def _milestone(line: str) -> Milestone:
-    name, due, amount = [one.strip() for one in [*line.split(";"), "", ""][:3]]
+    fields = [one.strip() for one in line.split(";")]
     try:
+        name, due, amount = fields
         return Milestone(name=name, due=parse_moment(due), amount_eur=number(amount, "milestones"))
-    except BadInput as fault:
+    except (BadInput, ValueError) as fault:
         raise BadInput(
             f"{line.strip()[:60]!r} is no milestone.", where="milestones", remedy=f"Write it as: {MILESTONE}"
         ) from fault

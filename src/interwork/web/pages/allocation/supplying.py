@@ -14,7 +14,7 @@ from interwork.core.taxonomy import PROCESSES
 from interwork.flows import supply
 from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.fields import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of, whole_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -157,4 +157,4 @@ async def act(request: Request) -> Response:
 
 
 async def _grant(node: Node, form: FormData, identifier: str, actor: str, by: str) -> None:
-    await supply.grant(node, identifier, int(number_of(form, "number")), actor=actor, by=by)
+    await supply.grant(node, identifier, whole_of(form, "number"), actor=actor, by=by)

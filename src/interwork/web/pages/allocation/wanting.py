@@ -13,22 +13,26 @@ from interwork.core.exchange import Dataset, DatasetKind
 from interwork.core.planning import Need, NeedKind
 from interwork.core.taxonomy import MATERIALS, PROCESSES
 from interwork.flows import insight
+from interwork.flows.node import Node
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.agreements import names_of
-from interwork.web.pages.fields import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of, whole_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
+DIGITS_MAX = 6
 
 
 async def index(request: Request) -> Response:
     """List needs and outcomes, with the form for another need."""
     await require(request, *MAY["read"])
     node = node_of(request)
+    fetched = request.query_params.get("fetched", "")[:DIGITS_MAX]
     offers = await node.store.find(Dataset, kind=DatasetKind.RECORD, is_withdrawn=False, limit=10_000)
     return await render(
         request,
         "allocation/needs.html",
+        fetched=int(fetched) if fetched.isdecimal() else None,
         needs=await node.store.find(Need, limit=LISTED_MAX, newest=True),
         all=await node.store.count(Need),
         published={one.subject for one in offers},
@@ -49,13 +53,24 @@ async def act(request: Request) -> Response:
     if does == "publish":
         await insight.publish_need(node, text_of(form, "need"), actor=visitor.id)
     elif does == "collect":
-        await insight.collect_needs(node)
+        return RedirectResponse(f"/needs?fetched={await _fetch(node)}", status_code=303)
     elif does == "record":
         made = await insight.record_need(node, _draft(form), actor=visitor.id)
         return RedirectResponse(f"/needs/{made.id}", status_code=303)
     else:
         raise BadInput(f"{does[:20]!r} is nothing a need does.", remedy="Use the buttons of the page.")
     return RedirectResponse("/needs", status_code=303)
+
+
+async def _fetch(node: Node) -> int:
+    """Fetch what others published and count it; PeerError names what could not be fetched."""
+    away: list[str] = []
+    taken = await insight.collect_needs(node, away)
+    if away:
+        raise PeerError(
+            f"{len(taken)} needs were fetched; not fetched: {'; '.join(away)}", remedy="Fetch them again later."
+        )
+    return len(taken)
 
 
 async def tell(request: Request) -> Response:
@@ -75,15 +90,12 @@ def _draft(form: FormData) -> insight.NeedDraft:
     kind = text_of(form, "kind")
     if kind not in set(NeedKind):
         raise BadInput(f"{kind[:20]!r} is no kind of need.", where="kind", remedy=f"Use one of {', '.join(NeedKind)}.")
-    quantity = number_of(form, "quantity", 1.0)
-    if quantity != int(quantity):
-        raise BadInput(f"{quantity:g} is no whole number.", where="quantity", remedy="Give 1 or more.")
     certificate = text_of(form, "certificate")
     return insight.NeedDraft(
         kind=NeedKind(kind),
         title=text_of(form, "title"),
         due=parse_moment(text_of(form, "due")),
-        quantity=int(quantity),
+        quantity=whole_of(form, "quantity", 1.0),
         process=text_of(form, "process"),
         minutes=number_of(form, "minutes", 60.0),
         material=text_of(form, "material"),

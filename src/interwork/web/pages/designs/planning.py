@@ -13,7 +13,7 @@ from interwork.core.units import SYMBOLS
 from interwork.design.making.editing import Edit
 from interwork.flows import designing
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.fields import number, number_of, text_of
+from interwork.web.pages.fields import number, number_of, text_of, whole_of
 
 _SETTING = re.compile(r"(?P<name>\S.{0,79}?)\s+(?P<value>[-+]?[\d.,]+(?:[eE][-+]?\d+)?)\s*(?P<unit>\S{0,20})")
 _CODES = {shown: code for code, shown in SYMBOLS.items() if shown}
@@ -28,11 +28,11 @@ async def draft(request: Request) -> Response:
     thickness, body = text_of(form, "thickness_mm"), text_of(form, "body")
     wanted = designing.Wanted(
         material=text_of(form, "material"),
-        quantity=int(number_of(form, "quantity")),
+        quantity=whole_of(form, "quantity"),
         tolerance_mm=number_of(form, "tolerance_mm"),
         process_class=text_of(form, "process_class"),
         thickness_mm=number_of(form, "thickness_mm") if thickness else None,
-        body=int(number_of(form, "body")) if body else None,
+        body=whole_of(form, "body") if body else None,
         template=text_of(form, "template"),
     )
     plan = await designing.draft(node, revision, wanted, actor=visitor.id)

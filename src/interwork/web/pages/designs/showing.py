@@ -27,7 +27,7 @@ from interwork.flows.node import Node
 from interwork.flows.rnd import quality
 from interwork.web.access import MAY, node_of, require
 from interwork.web.pages.designs.made import Panel, panel
-from interwork.web.pages.fields import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of, whole_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -145,7 +145,7 @@ def read_order(form: FormData) -> MakeRequest:
     key = text_of(form, "key")
     return MakeRequest(
         material=text_of(form, "material"),
-        quantity=int(number_of(form, "quantity")),
+        quantity=whole_of(form, "quantity"),
         due=parse_moment(text_of(form, "due")),
         tolerance_mm=number_of(form, "tolerance_mm") if text_of(form, "tolerance_mm") else 0.1,
         thickness_mm=number_of(form, "thickness_mm") if text_of(form, "thickness_mm") else None,

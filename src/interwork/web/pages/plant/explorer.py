@@ -5,6 +5,7 @@ Everything shown stands in the address (filter, picks, range), so a copied addre
 
 import math
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlencode
 
 import anyio
@@ -30,8 +31,25 @@ SHOWN_MAX = 500
 PICKED_MAX = 8
 POINTS, RAW_MAX, TABLE_ROWS = 600, 5000, 24
 """A range with so few readings is shown reading by reading; a longer one in POINTS steps of low, mean and high."""
+WORDS_MAX = 100
 RANGES = ("5m", "15m", "1h", "8h", "24h", "7d")
 FORMATS = ("csv", "parquet", "arrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The seconds of each word a signal said: of many the longest, and how many more there are and how long."""
+
+    longest: tuple[tuple[str, float], ...]
+    more: int
+    rest_s: float
+
+    @classmethod
+    def of(cls, seconds: dict[str, float]) -> Self:
+        """Choose the longest."""
+        longest = tuple(sorted(seconds.items(), key=lambda one: -one[1])[:WORDS_MAX])
+        rest_s = math.fsum(seconds.values()) - math.fsum(one[1] for one in longest)
+        return cls(longest=longest, more=len(seconds) - len(longest), rest_s=max(0.0, rest_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +69,7 @@ class Explorer:
     """The address without its range."""
     export: str
     views: tuple[SavedView, ...]
-    tables: dict[int, Trend | dict[str, float]]
+    tables: dict[int, Trend | Words]
     """Behind each picked signal's chart: steps of a number, or the seconds of each word."""
 
 
@@ -110,9 +128,9 @@ async def index(request: Request) -> Response:
     return await render(request, "plant/explorer.html", view=view, ranges=RANGES, formats=FORMATS, most=PICKED_MAX)
 
 
-async def _table(node: Node, signal: Signal, period: Period) -> Trend | dict[str, float]:
+async def _table(node: Node, signal: Signal, period: Period) -> Trend | Words:
     if signal.is_text:
-        return await node.historian.durations(signal.number, period.start_us, period.end_us)
+        return Words.of(await node.historian.durations(signal.number, period.start_us, period.end_us))
     return await node.historian.trend(signal.number, period.start_us, period.end_us, points=TABLE_ROWS)
 
 

@@ -93,20 +93,13 @@ def _shifts(form: FormData) -> list[drafts.ShiftDraft]:
         found.append(
             drafts.ShiftDraft(
                 name=name[:100],
-                start=_time(name, _text(form, f"start{row}")),
-                end=_time(name, _text(form, f"end{row}")),
+                start=_text(form, f"start{row}"),
+                end=_text(form, f"end{row}"),
                 days=tuple(day for day in range(7) if f"day{row}-{day}" in form),
-                breaks=((_time(name, pause[0]), _time(name, pause[1])),) if any(pause) else (),
+                breaks=(pause,) if any(pause) else (),
             )
         )
     return found
-
-
-def _time(name: str, text: str) -> time:
-    try:
-        return time.fromisoformat(text)
-    except ValueError as fault:
-        raise BadInput(f"Shift {name[:40]!r}: {text[:20]!r} is no time.", remedy="Write it as 06:00.") from fault
 
 
 def _closed(text: str) -> list[date]:

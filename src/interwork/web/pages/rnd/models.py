@@ -12,7 +12,7 @@ from interwork.design.models import Axis, Quantity
 from interwork.flows.rnd import modelling, simulating, tables
 from interwork.flows.rnd.simulating import Asked, Step
 from interwork.web.access import MAY, node_of, require
-from interwork.web.pages.fields import number_of, text_of
+from interwork.web.pages.fields import number_of, text_of, whole_of
 from interwork.web.pages.plant.drawing import Dot, Line, level, line, nice_range
 from interwork.web.render import render
 
@@ -98,8 +98,8 @@ async def run(request: Request) -> Response:
     }
     axes: tuple[Axis, ...] = ()
     if varied:
-        low, high, count = (number_of(form, name, 0.0) for name in ("low", "high", "count"))
-        axes = (Axis(name=varied, low=low, high=high, count=int(min(max(count, 0), 10_000))),)
+        low, high = (number_of(form, name, 0.0) for name in ("low", "high"))
+        axes = (Axis(name=varied, low=low, high=high, count=min(max(whole_of(form, "count", 0.0), 0), 10_000)),)
     start, step, stop = (number_of(form, name, 0.0) for name in ("start_s", "step_s", "stop_s"))
     asked = Step(model=model.id, inputs=given, start_s=start, step_s=step, stop_s=stop)
     runs = await simulating.simulate(node, Asked(steps=(asked,), axes=axes), actor=visitor.id)

@@ -13,7 +13,7 @@ from interwork.flows.node import Node
 from interwork.flows.rnd import applying, trialling
 from interwork.flows.rnd.applying import candidates
 from interwork.web.access import MAY, Visitor, node_of, require
-from interwork.web.pages.fields import number, number_of, text_of
+from interwork.web.pages.fields import number, number_of, text_of, whole_of
 from interwork.web.render import render
 
 LISTED_MAX = 200
@@ -59,16 +59,21 @@ def _lines(form: FormData, name: str) -> list[list[str]]:
 
 
 def _parameter(words: list[str]) -> Parameter:
-    if len(words) < 3:
+    if not 3 <= len(words) <= 4:
         raise BadInput(f"{' '.join(words)[:60]!r} is no setting.", remedy="Write: feed 200 900 mm/min")
     return Parameter(
-        name=words[0], low=number(words[1], words[0]), high=number(words[2], words[0]), unit=" ".join(words[3:4])
+        name=words[0], low=number(words[1], words[0]), high=number(words[2], words[0]), unit=" ".join(words[3:])
     )
 
 
 def _goal(words: list[str]) -> Goal:
     figures = [number(one, words[0]) for one in words[1:] if one != "max"]
-    ends = {"best": figures[0], "worst": figures[1]} if len(figures) > 1 else {}
+    if len(figures) not in (0, 2):
+        raise BadInput(
+            f"{' '.join(words)[:60]!r} is no goal.",
+            remedy="Give the best and the worst value, or none: cpk 1.67 1.33 max",
+        )
+    ends = {"best": figures[0], "worst": figures[1]} if figures else {}
     return Goal(name=words[0], is_maximised="max" in words[1:], **ends)
 
 
@@ -95,7 +100,7 @@ async def _apply(node: Node, identifier: str, form: FormData, visitor: Visitor) 
     campaign = await node.store.get(Campaign, identifier)
     said = {one.name: text_of(form, f"on.{one.name}") for one in campaign.parameters}
     asked = applying.Applied(
-        trial=int(number_of(form, "trial", 0.0)),
+        trial=whole_of(form, "trial", 0.0),
         operations={name: operation for name, operation in said.items() if operation},
         why=text_of(form, "why"),
     )
@@ -114,9 +119,9 @@ async def act(request: Request) -> Response:
         held = await node.store.get(Campaign, identifier)
         measured = {one.name: number_of(form, f"m.{one.name}") for one in held.goals if text_of(form, f"m.{one.name}")}
         told = trialling.Told(measured=measured, run=text_of(form, "run"), note=text_of(form, "note"))
-        await trialling.tell(node, identifier, int(number_of(form, "trial", 0.0)), told, actor=visitor.id)
+        await trialling.tell(node, identifier, whole_of(form, "trial", 0.0), told, actor=visitor.id)
     elif does == "decide":
-        trial, why = int(number_of(form, "trial", 0.0)), text_of(form, "why")
+        trial, why = whole_of(form, "trial", 0.0), text_of(form, "why")
         await trialling.decide(node, identifier, trial, why, actor=visitor.id, by=visitor.name)
     elif does == "apply":
         return await _apply(node, identifier, form, visitor)

@@ -1,6 +1,6 @@
 // <signal-chart src="/signals/…/series.json?last=1h" library="…uplot.js">: the past of one signal over the page's period.
 // Dragging zooms: every chart of the page follows, and the address changes, so that it can be copied and Back works.
-// Few readings are drawn one by one; many as steps of lowest, mean and highest.
+// Few readings are drawn one by one; many as steps: their lowest, the mean of readings, their highest.
 import { clock, number, say, language } from "./words.js";
 import { colour, theme } from "./theme.js";
 
@@ -86,7 +86,7 @@ class SignalChart extends HTMLElement {
 
   describe() {
     const { raw, readings, step_s: step, mean } = this.found;
-    const kind = raw ? say("single readings") : `${say("steps of lowest, mean and highest")}, ${number(step)} s`;
+    const kind = raw ? say("single readings") : `${say("steps: lowest, mean of readings, highest")}, ${number(step)} s`;
     this.note.textContent = readings ? `${number(readings)} · ${kind}` : say("No reading in this period.");
     const canvas = this.box.querySelector("canvas");
     canvas?.setAttribute("role", "img");
