@@ -223,7 +223,7 @@ async def served(app, listener) -> AsyncGenerator[None, None]:
     server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.serve, [listener])
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag
                 await anyio.sleep(0.005)
         yield
@@ -275,7 +275,7 @@ def about(kind, consumer_pid, provider_pid, **fields):
     }
 
 
-async def eventually(read, is_so, *, within_s=5.0):
+async def eventually(read, is_so, *, within_s=30.0):
     """Read again and again until something is so, or fail with what it was."""
     found = await read()
     with anyio.move_on_after(within_s):

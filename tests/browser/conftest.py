@@ -64,7 +64,7 @@ class Running:
             tasks.cancel_scope.cancel()
 
     async def _tell(self, task_status):
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not self.server.started:  # noqa: ASYNC110 -- uvicorn tells by a flag only
                 await anyio.sleep(0.02)
         task_status.started()
@@ -84,7 +84,7 @@ class Running:
         self.is_speaking = False
         self.portal.call(anyio.sleep, 0.5)
         self.server.should_exit = True
-        self.future.result(timeout=30)
+        self.future.result(timeout=60)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ Test data, made up: it stands in nobody's data folder and is written by nothing 
 """
 
 import math
-from datetime import time, timedelta
+from datetime import timedelta
 
 from interwork.core.clock import now, to_us
 from interwork.core.making import Run, RunState
@@ -94,9 +94,9 @@ async def _operate(node, start, end):
     hours = tuple(
         drafts.ShiftDraft(name=name, start=one, end=other, days=tuple(range(7)))
         for name, one, other in (
-            ("Early", time(6), time(14)),
-            ("Late", time(14), time(22)),
-            ("Night", time(22), time(6)),
+            ("Early", "06:00", "14:00"),
+            ("Late", "14:00", "22:00"),
+            ("Night", "22:00", "06:00"),
         )
     )
     calendar = drafts.CalendarDraft(name="Three shifts", zone="America/Detroit", shifts=hours, resources=(LATHE,))

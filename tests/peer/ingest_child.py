@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 import structlog
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "flows"))
 
 from flows_world import at_work, eventually, opened

@@ -146,7 +146,7 @@ async def submitted(node, *, until="", quantity=4, key="first", days=6):
     return await make_part.submit(node, content, "bracket.step", wish)
 
 
-async def reaches(node, job_id, is_so, *, within_s=40.0):
+async def reaches(node, job_id, is_so, *, within_s=80.0):
     """Wait until a job is somewhere."""
     return await eventually(lambda: node.store.get(Job, job_id), is_so, within_s=within_s)
 

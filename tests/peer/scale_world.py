@@ -13,6 +13,7 @@ from contract.postgres_server import programs, start, unprivileged, wait_for
 from machines.nats_cluster import NatsCluster
 from machines.object_store import BUCKET, ObjectStore
 
+from interwork.core.errors import LimitReached, PeerUnreachable, Unusable
 from interwork.core.settings import Scale
 from interwork.stream.scale import Log, Place, Scaled, Sink
 
@@ -34,13 +35,13 @@ class Postgres:
 
     def restart(self):
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(20)
+        self.process.wait(60)
         self.process = subprocess.Popen(self.serve, cwd=self.folder, stderr=subprocess.DEVNULL, **unprivileged())
         wait_for(self.folder, self.process)
 
     def stop(self):
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(20)
+        self.process.wait(60)
         shutil.rmtree(self.folder)
 
 
@@ -99,12 +100,39 @@ def sink_of(folder, scale, parts=None, **more):
 async def founded(scale):
     """Make the lake and the stream, as a node does."""
     source = Log(scale)
-    await source.found(1)
+    await answered(source.found, 1)
     await source.close()
 
 
 async def node_of(folder, scale, **more):
-    return await Scaled.reach(folder, place_of(scale), Log(scale), **more)
+    """Open a node and make its stream, trying again as its `run` does while the log elects its leader."""
+    node = await Scaled.reach(folder, place_of(scale), Log(scale), **more)
+    await until(lambda: has_log(node))
+    return node
+
+
+async def has_log(node):
+    await node._find_log()
+    return node._is_log_found
+
+
+async def is_confirmed(node):
+    """Whether the lake has all that the node has kept; False too where the log or the catalog is away right now."""
+    try:
+        return await node.confirm() == 0
+    except (Unusable, LimitReached, PeerUnreachable):
+        return False
+
+
+async def answered(ask, *words, seconds=60):
+    """Ask a cluster again and again until it answers: it has no leader now and then, above all for a new stream."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask(*words)
+        except PeerUnreachable:
+            assert time.monotonic() < deadline, "the log did not answer in time"
+            await anyio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -121,7 +149,7 @@ async def running(*sinks):
             await sink._log.close()
 
 
-async def until(check, seconds=30):
+async def until(check, seconds=60):
     """Wait until something holds, looking again and again."""
     deadline = time.monotonic() + seconds
     while not await check():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import resources
 
 import anyio
-from loopback_nodes import bound_socket
+from machines.running import free_port
 
 from interwork.cli.calls import Remote
 from interwork.cli.local import make_node, new_token
@@ -54,11 +54,6 @@ AWARD = {
     "mrl": 4,
     "milestones": [{"name": "First parts", "due": "2040-01-31T00:00:00Z", "amount_eur": 40_000}],
 }
-
-
-def free_port():
-    with bound_socket() as listener:
-        return listener.getsockname()[1]
 
 
 class SmallNetwork:

@@ -326,6 +326,14 @@ async def test_a_device_connected_over_the_api_is_its_callers_doing(node):
     assert event.actor == sha256(node.tokens[Role.OPERATOR])
 
 
+async def test_rates_in_another_currency_are_refused_and_not_taken_for_euro(node):
+    rates = {"setup_s": 300, "setup_price_eur": 10, "hourly_price_eur": 60, "currency": "USD"}
+    body = {"name": "Drill", "endpoint": "", "rates": rates}
+    refused = await call(node, "POST", "/api/connect", role=Role.OPERATOR, body=body)
+    assert refused.status == 400
+    assert "unknown field `currency`" in refused.body["detail"]
+
+
 async def test_what_came_under_an_agreement_that_ended_is_not_shown(node):
     signals = (await call(node, "GET", "/api/signals?resource=resource-far", role=Role.MEMBER)).body["signals"]
     assert [(one["reading"], "ended" in one["refused"]) for one in signals] == [(None, True)]

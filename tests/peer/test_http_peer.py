@@ -1,10 +1,14 @@
 """The HTTP connector against a real server on loopback: changes, validators, patience, records, and broken answers."""
 
+import ssl
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 from aiohttp import encode_basic_auth, web
+from machines import certificates
+from machines.running import free_port
 
 from interwork.connectors import BAD_DECODING, Point
 from interwork.connectors.http import HttpConnector, _retry_s
@@ -52,7 +56,7 @@ def text(content, status=200, **headers):
 @asynccontextmanager
 async def reading(service, points, **options):
     async with HttpConnector(f"{service.root}/data?x=1", {"interval_s": 0.05, **options}) as connector:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with aclosing(connector.readings(points)) as batches:
                 yield connector, batches
 
@@ -94,6 +98,27 @@ async def test_only_records_newer_than_the_last_one_taken_become_readings(servic
     async with reading(service, [Point(number=1, address="/v")], rows="/rows") as (_, batches):
         assert list((await anext(batches)).value) == [1.0, 2.0]
         assert list((await anext(batches)).value) == [3.0]
+
+
+async def test_a_record_far_ahead_of_our_clock_does_not_hide_those_that_come_after_it(service):
+    def record(year, value):
+        return {"t": f"{year}-01-05T08:00:00Z", "v": value}
+
+    service.answers = [json({"rows": [record(2099, 9), record(2025, 1)]})] * 2
+    service.answers += [json({"rows": [record(2099, 9), record(2025, 1), record(2026, 2)]})]
+    got = []
+    async with reading(service, [Point(number=1, address="/v")], rows="/rows", timestamp="/t") as (connector, batches):
+        while len(got) < 2:
+            got += list((await anext(batches)).value)
+    assert got == [1.0, 2.0]
+    assert connector.counters["ahead"] > 0
+
+
+@pytest.mark.parametrize(("link", "is_said"), [('</data?page=2>; rel="next"', True), ("</data>; rel=self", False)])
+async def test_a_service_that_answers_in_pages_is_remarked_upon(service, link, is_said):
+    service.answers = [json(DOCUMENT, Link=link)]
+    async with HttpConnector(f"{service.root}/data", {}) as connector:
+        assert any("/data?page=2' is not read" in one for one in connector.remarks) == is_said
 
 
 async def test_what_is_no_json_turns_the_points_bad_and_is_counted(service):
@@ -170,3 +195,40 @@ async def test_a_redirect_is_told_and_not_followed(service):
             pass
     assert "not followed" in told.value.remedy
     assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "host", "says"),
+    [
+        (-3, "127.0.0.1", "its certificate, or that of its authority, has expired"),
+        (3, "127.0.0.1", "its certificate is not valid yet: compare the clocks"),
+        (-1, "localhost", "its certificate names another host"),
+    ],
+)
+async def test_a_certificate_that_is_refused_is_told_with_why(tmp_path, days, host, says):
+    files = certificates.make(tmp_path, start=datetime.now(UTC) + timedelta(days=days))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files / "server.pem", files / "server.key")
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    endpoint = f"https://{host}:{runner.addresses[0][1]}/"
+    try:
+        with pytest.raises(MachineUnreachable, match=says):
+            async with HttpConnector(endpoint, {"ca_file": str(files / "ca.pem")}):
+                pass
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_service_that_is_not_there_is_told_with_why():
+    with pytest.raises(MachineUnreachable, match="nobody listens there"):
+        async with HttpConnector(f"http://127.0.0.1:{free_port()}/", {}):
+            pass
+
+
+async def test_a_port_without_tls_is_told_as_that(service):
+    service.answers = [json(DOCUMENT)]
+    with pytest.raises(MachineUnreachable, match="no TLS is spoken on this port"):
+        async with HttpConnector(service.root.replace("http:", "https:"), {}):
+            pass

@@ -46,7 +46,7 @@ class Lives:
 
     def end(self):
         self.program.stdin.close()
-        self.program.wait(20)
+        self.program.wait(60)
         self.program.stdout.close()
 
 

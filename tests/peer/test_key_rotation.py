@@ -24,7 +24,7 @@ def serving(folder):
         yield Remote(folder)
     finally:
         child.terminate()
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)
 
 
 def told(capsys, *words):

@@ -30,7 +30,7 @@ def shop(tmp_path_factory):
     finally:
         machine.stop()
         child.terminate()
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)
 
 
 @pytest.fixture

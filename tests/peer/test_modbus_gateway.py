@@ -20,7 +20,7 @@ class Device:
 
     def __init__(self):
         self.words = {address: address for address in range(100)}
-        self.silent, self.most = set(), 125
+        self.silent, self.most, self.refuses, self.limit = set(), 125, 0, 125
         self.number = lambda transaction: transaction
         self.unit = lambda unit: unit
         self.asked = []
@@ -51,6 +51,8 @@ class Device:
                             return
 
     def answer(self, pdu):
+        if self.refuses:
+            return bytes((pdu[0] | 0x80, self.refuses))
         if pdu[0] == 3 and self.busy:
             self.busy -= 1
             return bytes((0x83, 6))
@@ -62,6 +64,8 @@ class Device:
             return pdu
         address, count = struct.unpack_from(">HH", pdu, 1)
         self.asked.append((address, count))
+        if count > self.limit:
+            return bytes((0x83, 3))
         wanted = range(address, address + count)
         if self.silent & set(wanted):
             return None
@@ -79,7 +83,7 @@ async def connected(device, *entries, **options):
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     registers = [{"name": f"r{n}", **entry} for n, entry in enumerate(entries)]
-    made = {"registers": registers, "interval_s": 0.05, "timeout_s": 0.2, **options}
+    made = {"registers": registers, "interval_s": 0.05, **options}
     connector = ModbusConnector(f"modbus://127.0.0.1:{port}?unit=3", made)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, device.serve)
@@ -93,7 +97,7 @@ async def polls(connector, count):
     names = [point.address for point in points]
     told = []
     async with aclosing(connector.readings(points)) as batches:
-        with anyio.fail_after(15):
+        with anyio.fail_after(30):
             while len(told) < count:
                 batch = await anext(batches)
                 rows = zip(batch.signal, batch.value, batch.quality, strict=True)
@@ -108,7 +112,7 @@ def of(*addresses):
 async def test_a_register_that_meets_with_silence_costs_only_itself_and_is_asked_for_rarely(device):
     """machines 29: some devices leave a forbidden address unanswered rather than refuse it."""
     device.silent = {13}
-    async with connected(device, *of(1, 12, 13, 14, 90)) as connector:
+    async with connected(device, *of(1, 12, 13, 14, 90), timeout_s=1) as connector:
         first, *_, last = await polls(connector, 4)
     for told in (first, last):
         good = {key: value for key, (value, quality) in told.items() if quality == GOOD}
@@ -119,7 +123,7 @@ async def test_a_register_that_meets_with_silence_costs_only_itself_and_is_asked
 
 async def test_a_device_that_answers_nothing_at_all_is_a_lost_link(device):
     device.silent = set(range(100))
-    async with connected(device, *of(1, 50)) as connector:
+    async with connected(device, *of(1, 50), timeout_s=0.2) as connector:
         with pytest.raises(MachineUnreachable, match="did not answer a read of unit 3"):
             await polls(connector, 1)
 
@@ -145,7 +149,7 @@ async def test_a_device_that_answers_as_another_unit_is_known_by_the_transaction
 async def test_a_gateway_with_transaction_numbers_of_its_own_is_read_when_a_person_says_so(device):
     """machines 28: by default an answer with another number is nobody's; the error names the option."""
     device.number = lambda _: 0
-    async with connected(device, *of(7, 9)) as connector:
+    async with connected(device, *of(7, 9), timeout_s=0.2) as connector:
         with pytest.raises(MachineUnreachable, match="framing = tcp-numberless"):
             await polls(connector, 1)
     async with connected(device, *of(7, 9), framing="tcp-numberless") as connector:
@@ -205,3 +209,35 @@ async def test_a_device_that_is_busy_is_asked_again_a_little_later(device):
         first, second = await polls(connector, 2)
     assert first["7"][1] == 0x8004_0000, "a device that stays busy is told as it is"
     assert second == {"7": (7.0, GOOD)}
+
+
+@pytest.mark.parametrize(
+    ("code", "quality", "says"),
+    [
+        (1, 0x803D_0000, "(illegal function): it has no such table"),
+        (6, 0x8004_0000, "(server device busy): it is read again at the next poll"),
+        (10, 0x8031_0000, "(gateway path unavailable): a gateway answers for unit 3, which it does not reach"),
+        (11, 0x8031_0000, "(gateway target device failed to respond): a gateway answers for unit 3"),
+    ],
+)
+async def test_what_a_gateway_or_device_refuses_as_a_whole_is_said_with_what_to_do(device, code, quality, says):
+    device.refuses = code
+    async with connected(device, *of(7, 8)) as connector:
+        told = (await polls(connector, 1))[0]
+        remarks = connector.remarks
+        device.refuses = 0
+        assert (await polls(connector, 1))[0] == {"7": (7.0, GOOD), "8": (8.0, GOOD)}
+        assert len(connector.remarks) == 1
+    assert {row[1] for row in told.values()} == {quality}
+    assert any(f"refuses 2 registers, the first 7 {says}" in one for one in remarks)
+
+
+async def test_a_device_that_takes_sixteen_registers_a_request_is_asked_for_no_more_after_the_first_poll(device):
+    device.limit = 16
+    entries = [{"address": address, "type": "f32", "order": "CDAB"} for address in range(0, 80, 2)]
+    async with connected(device, *entries) as connector:
+        first, _ = await polls(connector, 2)
+        assert {quality for _, quality in first.values()} == {GOOD}
+        device.asked.clear()
+        await polls(connector, 1)
+    assert all(count <= 16 for _, count in device.asked)

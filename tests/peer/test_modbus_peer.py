@@ -45,22 +45,22 @@ async def test_a_forbidden_register_in_a_block_goes_bad_and_the_others_are_read(
 
 async def test_a_frozen_device_raises_within_its_time_out(machine):
     async with (
-        ModbusConnector(machine.endpoint, {"registers": MAP, "timeout_s": 1}) as connector,
+        ModbusConnector(machine.endpoint, {"registers": MAP, "timeout_s": 3}) as connector,
         aclosing(connector.readings(points([0]))) as batches,
     ):
         await anext(batches)
         machine.servers[0].freeze()
-        with pytest.raises(MachineUnreachable, match="within 1 s"), anyio.fail_after(6):
+        with pytest.raises(MachineUnreachable, match="within 3 s"), anyio.fail_after(30):
             await anext(batches)
 
 
 async def test_a_unit_that_is_not_there_raises(machine):
     endpoint = machine.endpoint.replace("unit=1", "unit=9")
     async with (
-        ModbusConnector(endpoint, {"registers": MAP, "timeout_s": 0.5}) as connector,
+        ModbusConnector(endpoint, {"registers": MAP, "timeout_s": 2}) as connector,
         aclosing(connector.readings(points([0]))) as batches,
     ):
-        with anyio.fail_after(6):
+        with anyio.fail_after(30):
             outcome = await next_or_fault(batches)
     assert isinstance(outcome, MachineUnreachable) or outcome.quality[0] != GOOD
 
@@ -95,9 +95,9 @@ async def test_a_server_that_talks_nonsense_raises():
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, nonsense)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        connector = ModbusConnector(f"modbus://127.0.0.1:{port}", {"registers": MAP, "timeout_s": 0.3})
+        connector = ModbusConnector(f"modbus://127.0.0.1:{port}", {"registers": MAP, "timeout_s": 2})
         async with connector, aclosing(connector.readings(points([0]))) as batches:
-            with pytest.raises(MachineUnreachable), anyio.fail_after(6):
+            with pytest.raises(MachineUnreachable), anyio.fail_after(30):
                 await anext(batches)
         group.cancel_scope.cancel()
 
@@ -141,6 +141,6 @@ async def test_a_device_that_hangs_up_when_asked_who_it_is_is_read_all_the_same(
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         connector = ModbusConnector(f"modbus://127.0.0.1:{port}", {"registers": MAP[:1]})
         async with connector, aclosing(connector.readings(points([0]))) as batches:
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 assert (await anext(batches)).value.tolist() == [7.0]
         group.cancel_scope.cancel()

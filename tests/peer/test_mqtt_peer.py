@@ -65,7 +65,7 @@ def points(*addresses, texts=()):
 
 async def rows_until(batches, is_enough):
     rows = []
-    with anyio.fail_after(15):
+    with anyio.fail_after(30):
         async for batch in batches:
             texts = batch.text or [None] * len(batch)
             columns = zip(batch.signal, batch.time_us, batch.value, texts, batch.quality, strict=True)
@@ -196,7 +196,7 @@ async def test_a_slow_reader_holds_the_socket_back_and_memory_stays_bounded(brok
 async def test_a_link_that_we_hold_back_is_not_taken_for_dead_until_we_are(broker, monkeypatch, longest_s):
     monkeypatch.setattr("interwork.connectors.mqtt.session.MOST_MESSAGES", 10)
     monkeypatch.setattr("interwork.connectors.mqtt.session.LONGEST_HOLD_S", longest_s)
-    connector = plain(broker, f"held{longest_s}/#", keep_alive_s=1)
+    connector = plain(broker, f"held{longest_s}/#", keep_alive_s=2)
     wanted = points(f"held{longest_s}/x#")
     async with friend(broker.port) as other, connector, aclosing(connector.readings(wanted)) as batches:
         await anext(batches)
@@ -204,7 +204,7 @@ async def test_a_link_that_we_hold_back_is_not_taken_for_dead_until_we_are(broke
             other.publish(f"held{longest_s}/x", str(number), qos=1)
         await until(lambda: connector._session.is_held)
         began = anyio.current_time()
-        await until(lambda: connector._session.is_lost or anyio.current_time() > began + 3.5)
+        await until(lambda: connector._session.is_lost or anyio.current_time() > began + 7)
         if longest_s > 1:
             rows = await rows_until(batches, lambda rows: rows[-1][2] == 29.0)
             assert len(rows) == 30
@@ -272,12 +272,14 @@ async def test_tls_with_ca_and_client_certificate_reads(locked, files):
         aclosing(connector.readings(points("tls/x#"))) as batches,
     ):
         await anext(batches)
+        soon = [one.split(" ends on ")[0] for one in connector.remarks]
+        assert soon == ["Our own certificate", "The broker's certificate"], "both are for two days"
         other._session.publish("tls/x", b"3", qos=1)
         assert (await rows_until(batches, bool))[0][2] == 3.0
 
 
 async def test_an_unknown_authority_is_refused(locked, files):
-    with pytest.raises(MachineUnreachable, match="no MQTT broker for us"):
+    with pytest.raises(MachineUnreachable, match="no MQTT broker for us: its certificate is signed by nobody that is"):
         async with over_tls(locked, files, ca_file=""):
             pass
 
@@ -292,7 +294,7 @@ async def test_a_lost_broker_is_a_lost_link_and_a_new_session_brings_new_data(tm
     async with plain(doomed, "a/#") as connector, aclosing(connector.readings(points("a/x#"))) as batches:
         await anext(batches)
         await anyio.to_thread.run_sync(doomed.stop)
-        with pytest.raises(MachineUnreachable, match="closed the MQTT connection"), anyio.fail_after(20):
+        with pytest.raises(MachineUnreachable, match="closed the MQTT connection"), anyio.fail_after(30):
             await anext(batches)
 
 
@@ -333,10 +335,10 @@ async def test_a_broker_that_talks_nonsense_is_a_lost_link_in_bounded_time(garba
 
 
 async def test_silence_beyond_what_is_allowed_is_a_lost_link(broker):
-    connector = plain(broker, "quiet/#", silence_s=0.5)
+    connector = plain(broker, "quiet/#", silence_s=2)
     async with connector, aclosing(connector.readings(points("quiet/x#"))) as batches:
         await anext(batches)
-        with pytest.raises(MachineUnreachable, match="nothing under quiet"), anyio.fail_after(5):
+        with pytest.raises(MachineUnreachable, match="nothing under quiet"), anyio.fail_after(30):
             await anext(batches)
 
 

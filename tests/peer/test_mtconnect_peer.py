@@ -49,7 +49,7 @@ def rows_of(batch):
 
 async def collect(batches, is_enough):
     rows = []
-    with anyio.fail_after(15):
+    with anyio.fail_after(30):
         async for batch in batches:
             rows += rows_of(batch)
             if is_enough(rows):
@@ -156,10 +156,10 @@ VIBRATION = Point(number=7, address="vib")
 
 
 async def test_an_agent_whose_machine_stands_still_is_heard_by_its_heartbeats(machine):
-    options = machine.options | {"heartbeat_ms": 500}
+    options = machine.options | {"heartbeat_ms": 1500}
     async with MTConnectConnector(machine.endpoint, options) as connector, aclosing(connector.readings([COUNT])) as got:
         assert len(await anext(got)) == 1
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert [len(await anext(got)), len(await anext(got))] == [0, 0]
 
 
@@ -200,6 +200,7 @@ async def test_assets_are_two_signals_that_follow_what_the_agent_says(machine):
             await tell(machine, "asset", "T7", "2026-11-22T07:00:00Z")
             rows = await collect(batches, lambda rows: len(rows) >= 2)
     assert found["assets.count"].unit == "1"
+    assert len({one.name for one in found.values()}) == len(found), "no two signals of one machine have one name"
     assert rows[0][:3] == (8, 1.0, GOOD)
     assert rows[1][3] == "CuttingTool T7"
 
@@ -289,7 +290,7 @@ async def test_another_connector_goes_on_from_a_place_and_sees_that_the_agent_re
     second.go_on(first.place())
     hole, said = [], []
     async with second, aclosing(second.readings([COUNT, SYSTEM])) as batches:
-        with anyio.fail_after(15):
+        with anyio.fail_after(30):
             async for batch in batches:
                 into = hole if BAD_NO_DATA in batch.quality else said
                 into += zip(batch.signal, batch.time_us, strict=True)
@@ -304,7 +305,7 @@ async def test_another_connector_goes_on_from_a_place_and_sees_that_the_agent_re
 async def test_silence_of_two_heartbeats_is_a_lost_link(machine, how):
     """machines 26: silence of more than two heartbeats is a lost link."""
     async with (
-        MTConnectConnector(machine.endpoint, {"heartbeat_ms": 500}) as connector,
+        MTConnectConnector(machine.endpoint, {"heartbeat_ms": 1500}) as connector,
         aclosing(connector.readings([COUNT])) as batches,
     ):
         await anext(batches)
@@ -314,7 +315,7 @@ async def test_silence_of_two_heartbeats_is_a_lost_link(machine, how):
             machine.servers[0].freeze()
         else:
             await tell(machine, "silence")
-        with pytest.raises(MachineUnreachable, match="silent for 1 s"), anyio.fail_after(5):
+        with pytest.raises(MachineUnreachable, match="silent for 3 s"), anyio.fail_after(30):
             await anext(batches)
 
 
@@ -350,7 +351,7 @@ async def test_whatever_answers_in_an_agents_place_is_unreachable_in_words(kind,
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, answer)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        with pytest.raises(MachineUnreachable, match="not as MTConnect says"), anyio.fail_after(5):
+        with pytest.raises(MachineUnreachable, match="not as MTConnect says"), anyio.fail_after(30):
             async with MTConnectConnector(f"mtconnect://127.0.0.1:{port}", {}):
                 pass
         group.cancel_scope.cancel()

@@ -55,8 +55,9 @@ async def collect(batches, is_enough, seconds=15):
 
 
 ARRAY = (
-    "1 variables are arrays, structures or octets and not proposed as signals, the first Machine/Samples; "
-    "by its address one is read as a text."
+    "1 variables are not proposed as signals, the first Machine/Samples: structures, octets, matrices, and arrays that "
+    "are empty, longer than 64, have nodes for their elements, or would make more than 5000 signals. "
+    "By its address one is read as a text."
 )
 HONEST = {"read": 4, "browse": 3, "call": 2, "subscription": 3}
 GENEROUS = {"read": 100, "browse": 200, "call": 50, "subscription": 1000}
@@ -130,7 +131,7 @@ async def test_an_overflow_and_an_array_are_told_by_quality_and_counters():
         await tell(server, "array", "Power")
         value, quality = (await collect(batches, lambda rows: 1 in rows))[1][-1]
         assert (math.isnan(value), quality) == (True, BAD_TYPE)
-        assert connector.counters == {"overflows": 1, "stock_values": 1}
+        assert connector.counters == {"overflows": 1}
 
 
 async def test_enumerations_are_words_and_the_item_state_is_the_execution():
@@ -141,7 +142,7 @@ async def test_enumerations_are_words_and_the_item_state_is_the_execution():
         asked = [Point(number=n, address=one.address, is_text=one.is_text) for n, one in enumerate(wanted)]
         async with aclosing(connector.readings(asked)) as batches:
             texts = dict.fromkeys(range(5))
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 while None in texts.values():
                     batch = await anext(batches)
                     texts |= dict(zip(batch.signal, batch.text, strict=True))
@@ -197,7 +198,7 @@ async def test_data_flow_on_while_a_large_server_is_browsed_and_the_browse_can_b
             await began.wait()
             for value in range(3):
                 await tell(server, "set", "Power", 100 + value)
-                rows = await collect(batches, lambda rows: 1 in rows, 5)
+                rows = await collect(batches, lambda rows: 1 in rows)
                 assert rows[1][-1] == (100.0 + value, GOOD)
             tasks.cancel_scope.cancel()
 
@@ -232,7 +233,7 @@ async def test_a_restarted_server_is_read_again_within_ten_seconds():
         batches = connector.readings(points("Power"))
         await collect(batches, lambda rows: 1 in rows)
         await anyio.to_thread.run_sync(server.stop)
-        with pytest.raises(MachineUnreachable, match="gone"), anyio.fail_after(2):
+        with pytest.raises(MachineUnreachable, match="gone"), anyio.fail_after(10):
             await anext(batches)
     server = await anyio.to_thread.run_sync(lambda: Server("opcua_server.py", port))
     try:
@@ -286,7 +287,7 @@ async def test_whatever_a_port_answers_is_an_unreachable_machine_and_no_crash(an
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
-        with pytest.raises(MachineUnreachable) as caught, anyio.fail_after(10):
+        with pytest.raises(MachineUnreachable) as caught, anyio.fail_after(30):
             async with OpcUaConnector(f"opc.tcp://127.0.0.1:{port}", {"timeout_s": 1}):
                 pass
         tasks.cancel_scope.cancel()

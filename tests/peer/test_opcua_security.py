@@ -199,7 +199,7 @@ async def test_the_security_options_are_checked_before_a_socket_is_opened():
 
 
 async def test_a_server_that_is_not_there_is_unreachable_with_security_too(tmp_path):
-    with pytest.raises(MachineUnreachable), anyio.fail_after(15):
+    with pytest.raises(MachineUnreachable), anyio.fail_after(30):
         await enter(f"opc.tcp://127.0.0.1:{free_port()}", {"pki": str(tmp_path)})
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from planning_nodes import command, crawled, network
 
 from interwork.allocation import Limits, check, solve, verify
@@ -19,7 +20,8 @@ from interwork.core.making import Job, JobStep
 from interwork.core.network.together import Coordination, HoursAnswer, HoursCall
 from interwork.core.planning import Need, NeedKind, Plan, Quote
 from interwork.flows import make_part, together
-from interwork.flows.together.own import own
+from interwork.flows.together.asking import Talk, offers
+from interwork.flows.together.own import open_needs, own
 from interwork.store import Change
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(120)]
@@ -266,3 +268,23 @@ async def test_whoever_offers_nothing_is_not_asked_and_a_call_that_is_none_is_re
     for path, body in (("answers", b"{}"), ("answers", b'{"coordination":"x","round":-1}'), ("settled", b"[]")):
         with pytest.raises(PeerError, match="answered 400"):
             await nodes["lab"].federation.fetch(transfer, path=path, body=body, what="nonsense")
+
+
+async def test_a_member_that_is_gone_is_named_and_one_that_comes_late_is_not_left_out(talked):
+    """allocation 34: a round that somebody is missing from costs less and is not taken for the better one."""
+    nodes, _ = talked
+    lab = nodes["lab"]
+    (entry,) = await offers(lab, ())
+    gone = replace(entry, id="entry-gone", provider="did:web:localhost%3A9", provider_name="Gone")
+    begun = {"id": "coordination-late", "began_by": lab.did, "state": "running", "created_at": lab.clock()}
+    held = Coordination(needs=await open_needs(lab), **begun)
+    await lab.store.commit(Change("test").put(held))
+    talk = Talk(lab, held, [gone, entry])
+    talk.entries = [gone]
+    await talk.round(0, 1.0)
+    talk.entries = [gone, entry]
+    await talk.round(1, 1.0)
+    assert talk.totals[0] < talk.totals[1]
+    done = await talk.end()
+    assert [(one.name, bool(one.fault)) for one in done.members] == [("Gone", True), ("Other", False)]
+    assert (await held_at(nodes, "other", done)).state == "settled"

@@ -1,6 +1,7 @@
 """Readings out and in over a served node: API and command line, and a backup that is restored and checked."""
 
 import json
+import sys
 
 import anyio
 import numpy as np
@@ -10,6 +11,7 @@ from loopback_nodes import bound_socket, served
 
 from interwork import cli
 from interwork.app import open_node
+from interwork.cli.calls import Remote
 from interwork.cli.local import make_node
 from interwork.core.event import Tag
 from interwork.core.resource import Resource, ResourceKind, Signal
@@ -113,6 +115,47 @@ def test_what_cannot_be_exported_is_said_in_a_line(folder, tmp_path, capsys):
     assert "signal-9" in said
     assert "no readings in parquet" in said
     assert not (tmp_path / "x").exists()
+
+
+def test_an_export_no_room_is_left_for_leaves_nothing_and_says_what_to_do(folder, tmp_path):
+    """streams 28: the whole of it or nothing; what stood there before still stands, and the node goes on."""
+    out = tmp_path / "to" / "out"
+    out.parent.mkdir()
+    out.write_bytes(b"of yesterday")
+    span = ["--start", "2026-09-21T14:00:00Z", "--end", "2026-09-21T15:00:00Z"]
+    words = ["readings", "export", "--data", folder, "--signals", "signal-1,signal-2", *span, "--to", out]
+    limited = ["/bin/sh", "-c", 'ulimit -f 128; exec "$@"', "sh", sys.executable, "-m", "interwork"]
+
+    async def run():
+        node = await open_node(folder)
+        async with node.running(), served(create_app(node), bound_socket(node.settings.port)):
+            done = await anyio.run_process([*limited, *map(str, words)], check=False)
+            left = [(one.name, one.read_bytes()) for one in out.parent.iterdir()]
+            return done, left, await anyio.to_thread.run_sync(cli.main, [str(word) for word in words])
+
+    done, left, again = anyio.run(run)
+    assert (done.returncode, left, again) == (1, [("out", b"of yesterday")], 0), done.stderr
+    assert b"Nothing is left of it" in done.stderr
+    assert b"Free space there" in done.stderr
+    assert out.stat().st_size > 128 * 512
+
+
+def test_two_exports_into_one_file_at_once_leave_a_whole_one(folder, tmp_path, monkeypatch):
+    out, download = tmp_path / "out", Remote.download
+    span = ["--start", "2026-09-21T14:00:00Z", "--end", "2026-09-21T15:00:00Z"]
+    words = ["readings", "export", "--data", folder, "--signals", "signal-1,signal-2", *span, "--to", out]
+
+    def overtaken(remote, target):
+        monkeypatch.setattr(Remote, "download", download)
+        pieces = download(remote, target)
+        yield next(pieces)
+        assert cli.main([str(word) for word in words]) == 0
+        yield from pieces
+
+    monkeypatch.setattr(Remote, "download", overtaken)
+    assert anyio.run(while_served, folder, words) == [0]
+    assert pq.read_table(out)["value"].to_pylist() == [row * 0.5 for row in range(COUNT)]
+    assert [one.name for one in tmp_path.iterdir() if "out" in one.name] == ["out"]
 
 
 def test_two_signals_are_exported_joined_and_one_alone_is_refused(folder, tmp_path, capsys):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,7 +38,8 @@ class Network:
             "stderr": self.folder.with_suffix(".err").open("wb"),
         }
         demo = self.words("demo", "--data", self.folder, "--json", "--speed", 1200, "--quantity", 5, *words)
-        self.process = subprocess.Popen(demo, **told, start_new_session=True)
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite started in the background ignores it
+        self.process = subprocess.Popen(demo, **told, start_new_session=True, preexec_fn=heed)  # noqa: PLW1509 - no threads
         for stream in told.values():
             stream.close()
 
@@ -103,16 +105,19 @@ def network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(network):
     """Make the part once, killing the requester and then a plant that has a run under way."""
+    began = time.monotonic()
     network.start("--once")
     fault = lambda: network.said(".err")[-2000:]  # noqa: E731 - said when something takes too long
     until(lambda: network.job().get("step") == "make", 150, fault)
     killed = [network.kill(REQUESTER)]
     plant = until(lambda: started_at(network), 60, fault)
     killed.append(network.kill(plant))
-    until(lambda: network.pid(REQUESTER) != killed[0] and network.pid(plant) != killed[1], 30, fault)
+    until(lambda: network.pid(REQUESTER) != killed[0] and network.pid(plant) != killed[1], 60, fault)
     code = network.process.wait(240)
+    took = time.monotonic() - began
     assert code == 0, fault()
-    return SimpleNamespace(code=code, summary=json.loads(network.said()), said=network.said(".err"), plant=plant)
+    summary, said = json.loads(network.said()), network.said(".err")
+    return SimpleNamespace(code=code, summary=summary, said=said, plant=plant, took=took)
 
 
 def started_at(network):
@@ -222,7 +227,7 @@ def test_nothing_was_done_twice(first, second):
 def test_a_second_start_finds_the_part_made(first, second):
     assert second.summary["job"]["id"] == first.summary["job"]["id"]
     assert second.summary["job"]["evidence"] == first.summary["job"]["evidence"]
-    assert second.took < 60
+    assert second.took < first.took
 
 
 def test_ending_an_agreement_cuts_the_view_with_rule_and_remedy(ended):

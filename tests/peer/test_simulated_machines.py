@@ -18,6 +18,7 @@ from asyncua import ua
 from gmqtt import Client as MqttClient
 from gmqtt.mqtt.constants import MQTTv311
 from lxml import etree
+from machines import running
 from pymodbus.client import AsyncModbusTcpClient
 
 from interwork.simulate.faces.modbus import REGISTERS
@@ -70,7 +71,7 @@ async def simulator(*words: str):
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 async def until(holds, seconds: float = 20):
@@ -83,9 +84,7 @@ async def until(holds, seconds: float = 20):
 
 @pytest.fixture
 def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    return str(running.free_port())
 
 
 # ---- OPC UA ----
@@ -320,7 +319,7 @@ async def test_a_sparkplug_machine_waits_for_a_broker_and_ends_when_told(free_po
     line = await anyio.to_thread.run_sync(process.stderr.readline)
     assert "broker.unreachable" in line
     process.terminate()
-    assert (process.wait(2), process.communicate()[0]) == (0, "")
+    assert (process.wait(20), process.communicate()[0]) == (0, "")
 
 
 # ---- MTConnect ----

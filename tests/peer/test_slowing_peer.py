@@ -82,7 +82,7 @@ async def test_a_polled_machine_is_asked_more_rarely(kind):
                 for n, one in enumerate(await connector.browse())
             ]
             async with aclosing(connector.readings(points)) as batches:
-                with anyio.fail_after(20):
+                with anyio.fail_after(30):
                     await anext(batches)
                     connector.slow(20)
                     await anext(batches)
@@ -104,7 +104,7 @@ async def test_an_agent_is_asked_for_documents_more_rarely_and_no_observation_is
                     if count in (10, 25):
                         connector.slow(5 if count == 10 else 1)
                     if count % 5 == 0:
-                        with anyio.fail_after(20):
+                        with anyio.fail_after(30):
                             while values[-1] != count:
                                 values += (await anext(batches)).value
             assert values == [float(count) for count in range(41)]

@@ -35,7 +35,7 @@ def doomed():
 
 async def collect(batches, is_enough):
     rows = []
-    with anyio.fail_after(15):
+    with anyio.fail_after(30):
         async for batch in batches:
             rows += zip(batch.signal, batch.value, batch.quality, strict=True)
             if is_enough(rows):
@@ -91,7 +91,7 @@ async def test_null_is_no_value_and_old_values_come_in_batches_of_their_own(mach
         await anext(batches)
         await tell(machine, "null", "Power")
         await tell(machine, "late", "Power", 0.5)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not (old and new):
                 batch = await anext(batches)
                 (old if batch.is_historical else new).extend(zip(batch.value, batch.quality, strict=True))
@@ -107,9 +107,9 @@ async def test_an_old_death_is_ignored_and_the_devices_own_death_is_a_lost_link(
         await tell(doomed, "set", "PartCount", 4)
         await collect(batches, lambda rows: rows[-1][1] == 4.0)
         await tell(doomed, "ddeath")
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert set((await anext(batches)).quality) == {BAD_NO_COMMUNICATION}
-        with pytest.raises(MachineUnreachable, match="DDEATH"), anyio.fail_after(5):
+        with pytest.raises(MachineUnreachable, match="DDEATH"), anyio.fail_after(30):
             await anext(batches)
 
 
@@ -129,7 +129,7 @@ async def test_a_broker_that_goes_away_is_a_lost_link(doomed):
     async with SparkplugConnector(doomed.endpoint, {}) as connector, aclosing(connector.readings([COUNT])) as batches:
         await anext(batches)
         await anyio.to_thread.run_sync(doomed.servers[0].stop)
-        with pytest.raises(MachineUnreachable, match="MQTT"), anyio.fail_after(20):
+        with pytest.raises(MachineUnreachable, match="MQTT"), anyio.fail_after(30):
             await anext(batches)
 
 
@@ -150,25 +150,25 @@ async def count(batches, sizes):
 
 async def test_a_quiet_node_is_heard_as_long_as_its_broker_answers(machine):
     """A node speaks when something changes: what stands still all night is neither silent nor connected anew."""
-    options = {"keep_alive_s": 1}
+    options = {"keep_alive_s": 3}
     async with (
         SparkplugConnector(machine.endpoint, options) as connector,
         aclosing(connector.readings([COUNT])) as batches,
     ):
         assert len(await anext(batches)) == 1
-        with anyio.fail_after(15):
+        with anyio.fail_after(30):
             assert [len(await anext(batches)), len(await anext(batches))] == [0, 0]
 
 
 async def test_a_node_that_is_not_there_raises_in_bounded_time(machine):
     async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), {"birth_s": 1}) as connector:
-        with pytest.raises(MachineUnreachable, match="no birth"), anyio.fail_after(5):
+        with pytest.raises(MachineUnreachable, match="no birth"), anyio.fail_after(30):
             await connector.browse()
 
 
 async def test_requests_for_births_grow_rarer_where_nobody_answers(machine):
-    """machines 19: no storm of rebirth requests: after 0.4 s, then 0.8 s, then 1.6 s more, and so on."""
-    options = {"birth_s": 2.2, "rebirth_s": 0.4}
+    """machines 19: no storm of rebirth requests: after 0.5 s, then 1 s, then 2 s more, and so on."""
+    options = {"birth_s": 3.2, "rebirth_s": 0.5}
     port = int(machine.endpoint.split(":")[2].partition("/")[0])
     async with friend(port, "spBv1.0/G/NCMD/Nobody") as other:
         async with SparkplugConnector(machine.endpoint.replace("/E/", "/Nobody/"), options) as connector:
@@ -240,6 +240,6 @@ async def test_a_connector_can_be_entered_again_after_its_link_was_lost(doomed):
 
 
 async def until(is_so):
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not is_so():  # noqa: ASYNC110 - another process makes it so
             await anyio.sleep(0.02)

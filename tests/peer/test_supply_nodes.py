@@ -18,6 +18,7 @@ from interwork.design.making.editing import Edit
 from interwork.flows import insight, make_part, supply
 from interwork.flows.designing import change_plan
 from interwork.flows.fulfil import perform
+from interwork.flows.fulfil.stop import stop
 from interwork.flows.make_part.replan import UNTOLD, tell_withdrawn
 from interwork.flows.publish import publish_capacity
 from interwork.store import Change
@@ -86,6 +87,15 @@ async def test_a_product_is_planned_from_a_pilot_to_volume_over_the_catalog(node
     starts = {item: min(one.start for one in made.steps if (one.item, one.period) == (item, 0)) for item in
               ("frame", "bracket")}  # fmt: skip
     assert starts["bracket"] < starts["frame"]
+
+
+async def test_what_nobody_quotes_is_told_with_each_shops_own_reason(nodes, bracket):
+    """allocation 12: a lot no machine has the hours for is refused with who was asked and what each said."""
+    lab = nodes["lab"]
+    with pytest.raises(NoPlan, match="operations are open") as told:
+        await supply.plan(lab, (await product(nodes, bracket)).id, wish(lab, (5, 1_000_000)), actor="test")
+    assert [one for one in told.value.reasons if "Ash: " in one]
+    assert [one for one in told.value.reasons if "Elm: " in one]
 
 
 async def test_a_shortage_is_simulated_over_the_same_quotes_and_changes_nothing(nodes, bracket):
@@ -185,6 +195,43 @@ async def test_a_planned_product_is_ordered_and_made_part_by_part(nodes, bracket
     assert {run.assignment for run in runs} == planned
     last = max(run.ended_at for run in runs if run.process != "assembly")
     assert all(run.started_at >= last for run in runs if run.process == "assembly")
+
+
+async def stopped_in_the_shop(nodes, job):
+    """A shop stops the order of a part: the part's job says so and what to do; give its name."""
+    lab = nodes["lab"]
+    job = await reaches(lab, job.id, lambda one: one.step is JobStep.MAKE and one.orders)
+    order = await lab.store.get(Order, job.orders[0])
+    shop = next(nodes[key] for key in ("ash", "elm") if nodes[key].did == order.provider)
+    await stop(shop, order.id, "spindle", actor="test")
+    failed = await reaches(lab, job.id, lambda one: one.state == "failed")
+    assert f"{shop.settings.name} stopped its order" in failed.message
+    assert f"interwork replan {job.id} --event away --provider {shop.settings.name}" in failed.remedy
+    return shop.settings.name
+
+
+async def test_a_part_whose_shop_stops_is_planned_anew_under_the_assembly_that_waits_for_it(nodes, bracket, capsys):
+    """allocation 24: another shop makes the part, and the assembly that was ordered before begins only then."""
+    lab, ash, elm = (nodes[key] for key in ("lab", "ash", "elm"))
+    made = await supply.plan(lab, (await product(nodes, bracket)).id, wish(lab, (6, 1)), actor="test")
+    part, whole = await supply.order(lab, made.id, actor="test", by="Ada")
+    async with at_work((make_part.work, lab), (perform.work, ash), (perform.work, elm)):
+        waiting = await reaches(lab, whole.id, lambda one: one.step is JobStep.MAKE and one.orders)
+        name = await stopped_in_the_shop(nodes, part)
+        words = ("replan", part.id)
+        assert await command(lab, *words, "--event", "away", "--provider", name, "--until", "+20d") == 0
+        proposal = capsys.readouterr().out.rsplit("--accept ", 1)[1].split()[0]
+        assert await command(lab, *words, "--accept", proposal) == 0
+        while "running" in {(await lab.store.get(Job, one.id)).state for one in (part, whole)}:
+            for shop in (ash, elm):
+                await work_at(shop)
+    part, whole = [await lab.store.get(Job, one.id) for one in (part, whole)]
+    assert [(one.state, one.step) for one in (part, whole)] == [("done", JobStep.DONE)] * 2
+    assert whole.orders == waiting.orders
+    runs = [run for one in (part, whole) for order in one.orders for run in await lab.store.find(Run, order=order)]
+    assert name not in {(await lab.store.get(Order, order)).peer_name for order in part.orders}
+    last = max(run.ended_at for run in runs if run.process != "assembly")
+    assert [run.started_at >= last for run in runs if run.process == "assembly"] == [True]
 
 
 async def test_needs_of_any_kind_give_gaps_of_their_kind_also_at_the_institute(nodes):

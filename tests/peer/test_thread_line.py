@@ -201,7 +201,7 @@ async def token_of(network, agreement):
 def call(transfer, path=""):
     """Call a data plane as its consumer would."""
     address = urlsplit(transfer.endpoint)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     try:
         connection.request("GET", f"{address.path}{path}", headers={"Authorization": f"Bearer {transfer.token}"})
         answer = connection.getresponse()
@@ -222,7 +222,7 @@ def test_an_agreement_that_is_ended_cuts_its_data_at_once_at_both_ends(network, 
     assert (told["reason"], told["ended_by"]) == ("The order is done.", network.did("plant"))
 
 
-def until(read, is_so, *, within_s=15.0):
+def until(read, is_so, *, within_s=40.0):
     """Read again and again until something is so, or fail with what it was."""
     deadline = time.monotonic() + within_s
     while not is_so(found := read()) and time.monotonic() < deadline:
@@ -260,7 +260,7 @@ def test_lab_and_plant_killed_while_the_part_is_made_finish_it_once(network, mad
     until(lambda: lab.get(f"/api/jobs/{job}"), lambda one: one["step"] == "make", within_s=60)
     for key in ("lab", "plant"):
         os.kill(network.network.children[key].process.pid, signal.SIGKILL)
-        network.network.children[key].process.wait(10)
+        network.network.children[key].process.wait(30)
     assert sorted(network.network.mend()) == ["lab", "plant"]
     network.network.wait(["lab", "plant"])
     done = network.follow(job)

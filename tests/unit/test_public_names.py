@@ -47,7 +47,9 @@ PUBLIC = {
     "interwork.connectors.mqtt": "BAD_WAITING MOST_KEPT_OCTETS MOST_SIGNALS MOST_TOPICS MqttJsonConnector",
     "interwork.connectors.mtconnect": "MTConnectConnector",
     "interwork.connectors.opcua": "OpcUaConnector",
-    "interwork.connectors.opcua.space": "Walk address_of browse_signals node_of read_nameplate wording write_values",
+    "interwork.connectors.opcua.space": (
+        "Walk address_of browse_signals node_of read_nameplate said_of_others wording write_values"
+    ),
     "interwork.connectors.s7": "S7Connector",
     "interwork.connectors.sparkplug": "BAD_NOT_WRITABLE GOOD_ASYNCHRONOUS SparkplugConnector",
     "interwork.consortium": (

@@ -1,10 +1,13 @@
 """Bad input at the command line: one line that says what, where and what to do; a non-zero exit; nothing lost."""
 
+import errno
 import json
+import os
 import socket
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -146,6 +149,27 @@ def test_an_archive_that_cannot_be_written_is_named(say, node, tmp_path):
     assert "such.tar.gz" in said
 
 
+def test_a_disk_that_fills_is_said_and_no_half_archive_or_node_is_left(say, node, tmp_path, monkeypatch):
+    """streams 28: an archive too large for its disk is no damaged one, and what was begun is taken away."""
+
+    def fill(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert say("backup", "--data", node, "--to", tmp_path / "whole.tar.gz")[0] == 0
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(tarfile.TarFile, "addfile", fill)
+    monkeypatch.setattr(tarfile.TarFile, "extractall", fill)
+    for words in (
+        ["export", "--data", node, "--to", tmp_path / "records.tar.gz"],
+        ["backup", "--data", node, "--to", tmp_path / "all.tar.gz"],
+        ["restore", tmp_path / "whole.tar.gz", "--data", tmp_path / "new"],
+    ):
+        code, said = say(*words)
+        assert (code, is_one_line(said), set(tmp_path.iterdir())) == (1, True, before)
+        assert os.strerror(errno.ENOSPC) in said
+        assert "Free space" in said
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -200,4 +224,4 @@ def test_a_node_whose_log_finds_no_room_serves_on(say, tmp_path):
         assert Remote(folder).get("/api/node")["name"] == "Test shop"
     finally:
         child.terminate()
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)

@@ -23,6 +23,17 @@ def test_what_is_no_date_is_refused_with_the_forms_that_are(text):
         parse_moment(text)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_moment_that_is_in_no_year_of_utc_is_refused(text):
+    """The year is one of the calendar only where it was written."""
+    with pytest.raises(BadInput, match="not a date"):
+        parse_moment(text)
+
+
+def test_a_moment_is_told_in_utc_wherever_it_was_written():
+    assert parse_moment("2026-10-25T02:30:00+02:00").isoformat() == "2026-10-25T00:30:00+00:00"
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_microseconds_carry_a_moment_whole(moment):
     assert from_us(to_us(moment)) == moment

@@ -122,7 +122,7 @@ async def _large(_):
 
 
 async def _slow(_):
-    await anyio.sleep(5)
+    await anyio.sleep(30)
     return Response(b"late")
 
 
@@ -191,7 +191,7 @@ async def test_an_answer_larger_than_its_bound_is_dropped(site, client):
 
 
 async def test_a_peer_that_hangs_is_unreachable_in_bounded_time(site, client):
-    with anyio.fail_after(3), pytest.raises(PeerUnreachable):
+    with anyio.fail_after(15), pytest.raises(PeerUnreachable):
         await client.request("GET", f"{site}/slow", timeout_s=0.2)
 
 

@@ -202,7 +202,7 @@ async def test_a_catalog_that_is_none_is_an_error_of_its_node_and_noted(beta, an
     listener, source, endpoint = await broken_peer(answer)
     app = Starlette(routes=[Route("/catalog/request", endpoint, methods=["GET", "POST"])])
     async with served(app, listener):
-        with pytest.raises(Exception) as caught, anyio.fail_after(20):  # noqa: PT011 - several kinds, checked below
+        with pytest.raises(Exception) as caught, anyio.fail_after(30):  # noqa: PT011 - several kinds, checked below
             await beta.federation.crawl(source)
     assert isinstance(caught.value, PeerError | BadInput) or caught.value.code == "refused"
     assert (await beta.store.get(Peer, source.id)).fault

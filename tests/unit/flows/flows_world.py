@@ -4,12 +4,12 @@ Store, files, historian, live state and identity are the real ones; nothing list
 in `tests/peer`. Every record is made up here and stands in nobody's data folder.
 """
 
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace as with_parts
 from datetime import UTC, datetime, timedelta
 
 import anyio
+from machines.running import free_port
 from msgspec.structs import replace
 
 from interwork.app import open_node
@@ -43,12 +43,6 @@ kind = "small-manufacturer"
 port = {port}
 roles = [{roles}]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @asynccontextmanager
@@ -95,7 +89,7 @@ class HeldClock:
         self.at += timedelta(**by)
 
 
-async def eventually(read, is_so, *, within_s=10.0):
+async def eventually(read, is_so, *, within_s=30.0):
     """Read again and again until something is so, or fail with what it was."""
     found = await read()
     with anyio.move_on_after(within_s):

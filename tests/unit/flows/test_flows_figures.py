@@ -12,7 +12,7 @@ from interwork.core.blueprint import PowerSource, Taken
 from interwork.core.clock import to_us
 from interwork.core.errors import BadInput, Refused
 from interwork.core.event import Tag
-from interwork.core.resource import BatchBuilder, Blueprint, Meaning, Signal
+from interwork.core.resource import BAD_NO_COMMUNICATION, BatchBuilder, Blueprint, Meaning, Signal
 from interwork.core.settings import Limits
 from interwork.flows import ingest
 from interwork.flows.ingest import Connection, figures
@@ -91,6 +91,34 @@ async def test_power_without_a_counter_is_integrated(shop, clock):
     clock.at = START + HOUR
     found = (await figures.plant(shop, hours=1)).members[0]
     assert found.energy_kwh == pytest.approx(4.0, rel=0.02)
+
+
+@pytest.mark.parametrize("most", [500_000, 100])
+async def test_a_power_counts_by_its_time_not_by_its_readings_and_a_lost_link_counts_nothing(
+    shop, clock, monkeypatch, most
+):
+    """Kept is what moved, so a quiet hour has few readings and a restless minute many."""
+    monkeypatch.setattr(figures, "POWERS_MAX", most)
+    mill = await member(shop, "Mill", endpoint="opc.tcp://m", rated_power_kw=10)
+    await meter(shop, mill, 2, Meaning.POWER, "W")
+    steady = [(2, START + timedelta(minutes=at), 10_000.0) for at in range(60)]
+    restless = [(2, START + HOUR + timedelta(seconds=at), 1000.0 + at % 2) for at in range(600)]
+    lost = BatchBuilder()
+    lost.add(2, to_us(START + HOUR + timedelta(minutes=10)), None, BAD_NO_COMMUNICATION)
+    await shop.historian.append(readings(*steady, *restless))
+    await shop.historian.append(lost.take())
+    clock.at = START + 4 * HOUR
+    found = (await figures.plant(shop, hours=4)).members[0]
+    assert found.energy_kwh == pytest.approx(10 + 1.0005 / 6, rel=0.005)
+
+
+async def test_a_power_that_has_not_moved_since_before_the_span_counts_in_it(shop, clock):
+    mill = await member(shop, "Mill", endpoint="mtconnect://m", rated_power_kw=10)
+    await meter(shop, mill, 2, Meaning.POWER, "kW")
+    await shop.historian.append(readings((2, START, 6.0)))
+    clock.at = START + 5 * HOUR
+    found = (await figures.plant(shop, hours=2)).members[0]
+    assert found.energy_kwh == pytest.approx(12.0)
 
 
 async def test_a_machine_with_a_power_signal_is_metered_whether_or_not_somebody_said_so(shop, clock):

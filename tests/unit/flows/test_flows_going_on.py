@@ -14,7 +14,7 @@ from interwork.core.errors import DiskFull, Unusable
 from interwork.core.event import Tag
 from interwork.core.resource import BAD_NO_COMMUNICATION, GOOD
 from interwork.flows import ingest
-from interwork.flows.ingest import going_on
+from interwork.flows.ingest import going_on, ticking
 from interwork.store import Change
 from interwork.stream import batch_of
 from interwork.stream.marks import INTERPOLATED, Marks
@@ -59,8 +59,9 @@ async def seen(node, number):
     return reading and reading.value
 
 
-async def test_rows_a_file_got_while_the_node_was_stopped_are_shaped_as_if_nothing_had_stopped(tmp_path):
+async def test_rows_a_file_got_while_the_node_was_stopped_are_shaped_as_if_nothing_had_stopped(tmp_path, monkeypatch):
     """streams 23: a restart in the middle keeps what one run keeps; what the machine still held is read on."""
+    monkeypatch.setattr(ticking, "TICK_S", 3600)  # rows so old are told as of a quiet signal at whatever tick comes
     whole = tmp_path / "one" / "inbox" / "log.csv"
     write(whole, slope(0, 60))
     async with opened(tmp_path / "one") as node:

@@ -8,7 +8,14 @@ from interwork.core.making import QualityRecord
 from interwork.design.quality import by_word
 from interwork.flows.rnd import measuring, quality
 
-ROWS = "# first article\nlength, 1, 80.02, 79.9, 80.1\nlength\t2\t79.98\t79.9\t80.1\n\nbore; 1; 12.003\n"
+ROWS = """\
+# first article
+Characteristic, Part, Value, Lower, Upper
+length, 1, 80.02, 79.9, 80.1
+length\t2\t79.98\t79.9\t80.1
+
+bore; 1; 12.003; 11.9;
+"""
 
 
 async def test_typed_results_become_a_record_with_their_limits(shop):
@@ -16,7 +23,7 @@ async def test_typed_results_become_a_record_with_their_limits(shop):
     held = await measuring.record_typed(shop, measuring.Typed(title="Bracket 1", rows=ROWS), actor="test")
     length, bore = held.series
     assert (length.parts, length.values, length.lower, length.upper) == (("1", "2"), (80.02, 79.98), 79.9, 80.1)
-    assert (bore.values, bore.lower, bore.upper) == ((12.003,), None, None)
+    assert (bore.values, bore.lower, bore.upper) == ((12.003,), 11.9, None)
     assert shop.files.get(held.digest) == ROWS.encode()
     again = await measuring.record_typed(shop, measuring.Typed(title="Bracket 1", rows=ROWS), actor="test")
     assert (again, await shop.store.count(QualityRecord)) == (held, 1)
@@ -29,6 +36,8 @@ async def test_typed_results_become_a_record_with_their_limits(shop):
     [
         ("", "No result"),
         ("length, 1", "Line 1 has 2 fields"),
+        ("length,1,80,02", "Line 1 has 4 fields, so it names one limit or has a decimal comma"),
+        ("length; 1; 80,02", "'80,02' is no number"),
         ("length, 1, eighty", "'eighty' is no number"),
         ("length, 1, nan", "is no number"),
         ("length, 1, 80, 81, 79", "above the upper"),

@@ -64,7 +64,6 @@ async def test_an_fmu_takes_and_gives_quantities_with_units(shop, fmus):
     exact = 20 + 3000 / 8 * (1 - math.exp(-600 * 8 / (40 * 4186)))
     assert run.inputs == ({"power": 3.0, "mass": 40.0},)
     assert run.outputs[0]["temperature"] == pytest.approx(exact, rel=0.001)
-    assert simulating.in_unit(run, "temperature", "K")[0] == pytest.approx(exact + 273.15, rel=0.001)
     assert (run.model_digest, run.step_s, run.checked) == (tank.digest, 10.0, 1)
     assert "converged" in run.note
     assert 0 < run.change["temperature"] < 0.001

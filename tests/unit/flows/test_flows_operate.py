@@ -24,7 +24,7 @@ NAMES = {
     Meaning.WATER: (5, "L"), Meaning.TEMPERATURE: (6, "Cel"), Meaning.PROGRAM: (7, ""),
 }  # fmt: skip
 S = 1_000_000
-EARLY = drafts.ShiftDraft(name="Early", start=START.time(), end=(START + timedelta(hours=1)).time(), days=(0,))
+EARLY = drafts.ShiftDraft(name="Early", start=f"{START:%H:%M}", end=f"{START + timedelta(hours=1):%H:%M}", days=(0,))
 
 
 def signal_of(meaning):

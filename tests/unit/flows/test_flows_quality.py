@@ -221,3 +221,6 @@ async def test_a_nonconformance_is_worked_off_in_order(shop):
     assert len(held.log) == 7
     with pytest.raises(BadInput):
         await quality.raise_nonconformance(shop, Raised(what=" "), actor="t", by="Ada")
+    for raised in (Raised(what="x" * 2001), Raised(what="x", part="7" * 501)):
+        with pytest.raises(BadInput, match="letters"):  # refused, and not cut
+            await quality.raise_nonconformance(shop, raised, actor="t", by="Ada")

@@ -65,7 +65,7 @@ def show(node, *rows):
 
 async def heard(batches, is_enough):
     rows = []
-    with anyio.fail_after(15):
+    with anyio.fail_after(30):
         async for batch in batches:
             texts = batch.text or [None] * len(batch)
             rows += [

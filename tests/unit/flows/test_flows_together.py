@@ -107,7 +107,9 @@ def test_a_call_that_cannot_be_reckoned_with_is_refused(call, error):
         refuse_unsound(call)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(body=st.binary(max_size=60) | st.recursive(
     st.none() | st.integers(-5, 5) | st.text(max_size=4), lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(st.sampled_from(("coordination", "round", "hours", "machine", "taken", "doubled")), inner,

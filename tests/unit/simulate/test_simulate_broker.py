@@ -33,3 +33,14 @@ def test_a_port_that_answers_is_listening(taken_port):
 def test_a_port_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(broker, "_START_S", 0.05)
     assert not broker._is_listening("127.0.0.1", 1)
+
+
+def test_subscriptions_may_change_while_the_broker_goes_through_them():
+    """A client that comes or leaves at the wrong moment would have ended another one's connection."""
+    held = broker.Subscriptions({"a": [], "b": []})
+    for topic in held:
+        held[f"{topic}/more"] = []
+    for topic, those in held.items():
+        those.append(topic)
+        del held[topic]
+    assert held == {}

@@ -14,7 +14,7 @@ CYCLE = {"program": "O1", "quantity": 2, "unit_s": 60, "setup_s": 10, "run": "ru
 
 async def until(find):
     """Poll until something is found and return it."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not (found := await find()):  # noqa: ASYNC110 - the machine's own clock is waited for
             await anyio.sleep(0.02)
         return found
@@ -76,11 +76,14 @@ async def test_a_sparkplug_machine_serves_once_its_broker_does(capsys, monkeypat
 
 async def test_simulated_time_runs_at_the_speed_asked_for(capsys):
     async with serving(capsys, run_machine, "modbus", port=0, speed=100.0) as line:
-        start, started = await panel_state(line["panel"]), anyio.current_time()
-        end_s = start["time_s"] + 50
-        state = await until(lambda: state_where(line["panel"], lambda state: state["time_s"] > end_s))
-        simulated_s = state["time_s"] - start["time_s"]
-        assert simulated_s == pytest.approx((anyio.current_time() - started) * 100, abs=60)
+        for _ in range(5):  # the computer itself may be held up between the two clocks
+            start, started = await panel_state(line["panel"]), anyio.current_time()
+            end_s = start["time_s"] + 50
+            state = await until(lambda end_s=end_s: state_where(line["panel"], lambda told: told["time_s"] > end_s))
+            simulated_s, passed_s = state["time_s"] - start["time_s"], anyio.current_time() - started
+            if simulated_s == pytest.approx(passed_s * 100, abs=60):
+                return
+        pytest.fail(f"{simulated_s} simulated seconds passed in {passed_s} s")
 
 
 @pytest.mark.parametrize("speed", [0, -1, 1e9, float("nan")])

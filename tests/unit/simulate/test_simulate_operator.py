@@ -308,7 +308,7 @@ async def test_an_operator_waits_for_a_node_that_restarts_and_says_so_once():
 
 
 async def until(holds) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not holds():  # noqa: ASYNC110 - what is waited for is in another process or a list
             await anyio.sleep(0.01)
 

@@ -22,7 +22,9 @@ def all_files(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=20
+)
 @given(content=st.binary(max_size=200))
 def test_what_was_put_is_got_by_its_digest(files, content):
     digest = files.put(content)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 import world_records as records
 from asgi import Browser
+from msgspec.structs import replace
 from world import MILL, PASSWORD
 
 from interwork.core.clock import now
@@ -51,6 +52,7 @@ async def test_a_design_handed_in_twice_by_one_form_opens_one_job(owner, node):
         ("quantity", "many"),
         ("quantity", "nan"),
         ("quantity", "0"),
+        ("quantity", "1,5"),
         ("due", "soon"),
         ("tolerance_mm", "inf"),
         ("tolerance_mm", "-1"),
@@ -195,3 +197,11 @@ async def test_the_only_owner_stays(owner, node):
 async def test_an_administration_form_with_nothing_right_in_it_is_told_so(owner, act):
     answer = await owner.post("/admin", {"csrf": await owner.csrf("/admin"), "act": act, "role": "emperor"})
     assert answer.status == 400
+
+
+async def test_a_job_of_no_material_is_listed_without_a_comma_that_leads_nowhere(owner, node):
+    (held, *_) = await node.store.find(Job, limit=1)
+    await node.store.commit(Change("test").put(replace(held, id="job-bare0000000", material="", quantity=4)))
+    page = (await owner.get("/jobs")).text
+    assert "<small>4 parts</small>" in page
+    assert ", </small>" not in page

@@ -17,7 +17,7 @@ async def opened(owner, node):
         institute=node.did, tier="small", state=MembershipState.GRANTED, requested_at=node.clock(),
     )  # fmt: skip
     await node.store.commit(Change("test").put(member))
-    fields = {"csrf": await owner.csrf("/programme"), **CALL, "closes": "2027-06-30"}
+    fields = {"csrf": await owner.csrf("/programme"), **CALL, "closes": "2097-06-30"}
     answer = await owner.post("/programme", fields)
     assert answer.status == 303, answer.text
     return next(one for one in await node.store.find(Call, limit=100) if one.title == CALL["title"])
@@ -32,7 +32,7 @@ async def award(owner, call, **changes):
 
 
 async def test_an_institute_opens_a_call_and_makes_an_award_under_it(owner, node, opened):
-    assert (opened.budget_eur, opened.min_cost_share, f"{opened.closes:%Y-%m-%d}") == (400_000, 1, "2027-06-30")
+    assert (opened.budget_eur, opened.min_cost_share, f"{opened.closes:%Y-%m-%d}") == (400_000, 1, "2097-06-30")
     answer = await award(owner, opened)
     assert answer.status == 303, answer.text
     made = next(one for one in await node.store.find(Award, limit=100) if one.call == opened.id)
@@ -46,6 +46,8 @@ async def test_an_institute_opens_a_call_and_makes_an_award_under_it(owner, node
     [
         ({"trl": "12"}, "A level of 12 is none"),
         ({"milestones": "soon"}, "soon"),
+        ({"milestones": "First parts; 2027-01-31; 40000; Ann"}, "First parts; 2027-01-31; 40000; Ann"),
+        ({"ends": "2026-01-01"}, "before it starts"),
         ({"milestones": "First parts; 2027-06-01; nan"}, "First parts"),
         ({"amount": "120,000"}, "120000 or 120.000?"),
         ({"amount": "much"}, "no number"),
@@ -58,6 +60,28 @@ async def test_what_breaks_the_call_or_cannot_be_read_is_refused_in_words(owner,
     assert answer.status in (400, 403, 409, 422)
     assert said in answer.text
     assert not [one for one in await node.store.find(Award, limit=100) if one.call == opened.id]
+
+
+async def test_a_call_that_is_over_or_told_otherwise_is_refused_and_not_passed_over(owner, node, opened):
+    """Opened again with other terms, the page would come back as if they held."""
+    fields = {"csrf": await owner.csrf("/programme"), **CALL, "closes": "2097-06-30"}
+    for changes, said in (
+        ({"title": "Late", "closes": "2020-01-01"}, "before it opens"),
+        ({"budget": "1"}, "with other terms was opened"),
+        ({"closes": "2098-01-01"}, "a title of its own"),
+    ):
+        answer = await owner.post("/programme", {**fields, **changes})
+        assert (answer.status, said in answer.text) == (400, True), answer.text
+    assert (await owner.post("/programme", fields)).status == 303
+    assert [one for one in await node.store.find(Call, limit=100) if one.title in (CALL["title"], "Late")] == [opened]
+
+
+async def test_an_award_of_the_same_title_and_another_amount_is_refused(owner, node, opened):
+    assert (await award(owner, opened)).status == 303
+    answer = await award(owner, opened, amount="50000")
+    assert (answer.status, "of 100,000 EUR was made under this call" in answer.text) == (400, True)
+    assert (await award(owner, opened)).status == 303
+    assert len([one for one in await node.store.find(Award, limit=100) if one.call == opened.id]) == 1
 
 
 async def test_who_may_not_fund_sees_no_form(program):

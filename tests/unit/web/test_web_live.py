@@ -47,7 +47,7 @@ class Socket:
         self.news = anyio.Event()
 
     async def until(self, found):
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not (hits := [one for one in self.sent if found(one)]):
                 await self.news.wait()
         return hits[0]
@@ -60,7 +60,7 @@ async def listening(browser, address, **headers):
     scope = browser.scope("websocket", address, {"origin": f"http://{browser.host}", **headers})
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(browser.app, scope, socket.receive, socket.send)
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             yield socket
         socket.closing.set()
 
@@ -161,7 +161,8 @@ async def test_a_busy_machine_sends_no_more_frames_than_a_page_can_paint(owner, 
         while anyio.current_time() - began < 1.0:
             node.live.update(world.reading_batch(now()))
             await anyio.sleep(0.01)
-    assert sum(map(is_frame, socket.sent)) <= 17
+        passed_s = anyio.current_time() - began
+    assert sum(map(is_frame, socket.sent)) <= passed_s / live.TICK_S + 3
 
 
 @pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": ""}])

@@ -2,8 +2,11 @@
 
 import pytest
 
+from interwork.core.clock import now
+from interwork.core.exchange import PROPERTIES, CatalogEntry, DatasetKind
 from interwork.core.making import GaugeStudy, QualityRecord
 from interwork.core.planning import Need
+from interwork.store import Change
 
 STUDY = "\n".join(
     f"{who}, {part}, {part + offset + turn / 50}"
@@ -60,6 +63,7 @@ async def test_a_need_is_recorded_on_its_page_and_seen_among_the_needs(owner, no
     ("change", "says"),
     [
         ({"title": ""}, "title"),
+        ({"kind": "part"}, "A need of the kind part has no usual process"),
         ({"kind": "wish"}, "no kind of need"),
         ({"quantity": "1.5"}, "no whole number"),
         ({"due": "2001-01-01"}, "later than now"),
@@ -83,3 +87,24 @@ async def test_a_need_that_is_none_is_refused_with_the_reason(owner, node, chang
 async def test_an_outcome_that_cannot_be_told_names_the_plan(owner):
     answer = await owner.post("/plans/plan-none/tell", {"csrf": await owner.csrf("/needs")})
     assert answer.status == 404
+
+
+async def test_fetching_what_others_published_says_what_came_even_where_nothing_did(owner, node):
+    """Nothing published, something, and what could not be fetched: each is told on the page."""
+    fields = {"csrf": await owner.csrf("/needs"), "act": "collect"}
+    answer = await owner.post("/needs", fields)
+    assert answer.status == 303
+    assert "Others have published no need at the moment." in (await owner.get(answer.headers["location"])).text
+    assert "published no need" not in (await owner.get("/needs")).text
+    assert "1 need that others published is listed here." in (await owner.get("/needs?fetched=1")).text
+    assert (await owner.get("/needs?fetched=many")).status == 200
+
+    entry = CatalogEntry(
+        id="entry-1", provider="did:web:nobody.example", provider_name="Nobody", endpoint="", dataset="dataset-1",
+        kind=DatasetKind.RECORD, title="Milling", body={PROPERTIES: {"record": "need"}}, digest="", first_seen=now(),
+        seen=now(), changed=now(),
+    )  # fmt: skip
+    await node.store.commit(Change("test").put(entry))
+    answer = await owner.post("/needs", fields)
+    assert answer.status == 502, answer.text
+    assert "0 needs were fetched; not fetched: Milling: " in answer.text

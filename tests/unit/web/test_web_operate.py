@@ -158,6 +158,18 @@ async def test_a_short_range_shows_single_readings_and_a_long_one_steps(plant, m
     assert (long["raw"], long["readings"] > 900, len(long["time"]) <= 600) == (False, True, True)
 
 
+async def test_means_are_told_as_those_of_readings_and_of_many_words_the_longest_are_listed(plant, monkeypatch):
+    """Kept is what moved: such a mean is not that of the time. And a signal may say a million different words."""
+    browser = await browser_of(plant)
+    address = f"/signals?signals={plant_world.COOLANT},{plant_world.EXECUTION}&last=8h"
+    whole = (await browser.get(address)).text
+    assert ("mean of readings" in whole, " more</th>" in whole) == (True, False)
+    monkeypatch.setattr("interwork.web.pages.plant.explorer.WORDS_MAX", 1)
+    assert re.search(r"and [1-9]\d* more</th>", (await browser.get(address)).text)
+    told = (await browser.get(f"/api/signals/signal-{plant_world.COOLANT:08}/series")).json()
+    assert told["is_time_weighted"] is False
+
+
 async def test_the_export_asks_for_exactly_what_is_shown(plant):
     """portal 17: the same signals and the same period as the charts above the buttons."""
     address = "/signals?signals=1005,1004&start=2031-01-01T00:00Z&end=2031-01-02T00:00Z"

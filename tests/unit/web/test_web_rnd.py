@@ -1,5 +1,7 @@
 """The pages and the API of models, trials and quality."""
 
+import html
+
 import msgspec
 import pytest
 import world_records as records
@@ -57,6 +59,21 @@ async def test_a_model_is_published_run_and_swept_on_its_pages(owner, node):
     assert (await owner.get(f"/thread/{model.id}/{model.id}")).status == 200
 
 
+async def test_a_unit_of_nothing_and_half_a_point_are_refused_and_not_dropped(owner, node):
+    fields = {"csrf": await owner.csrf("/models"), "name": "Spindle"}
+    for units, says in (("speed {rpm}", "speed, {rpm}"), ("spede={rpm}", "spede")):
+        answer = await owner.upload("/models", {**fields, "units": units}, "spindle.py", SPINDLE)
+        assert answer.status == 400
+        assert f"A unit is stated of {says}: " in html.unescape(answer.text)
+        assert "Its ports are speed, power" in answer.text
+    assert await node.store.count(Model) == 0
+    await owner.upload("/models", {**fields, "units": "speed={rpm}"}, "spindle.py", SPINDLE)
+    (model,) = await node.store.find(Model)
+    swept = {"csrf": fields["csrf"], "vary": "speed", "low": "1000", "high": "9000", "count": "2.5"}
+    answer = await owner.post(f"/models/{model.id}/runs", swept)
+    assert (answer.status, "count is 2.5, which is no whole number" in answer.text) == (400, True)
+
+
 async def test_the_api_refuses_an_unsigned_model_and_runs_a_signed_one(program, node):
     engineer = await program(Role.ENGINEER)
     refused = await engineer.send("POST", "/api/models?file=spindle.py", SPINDLE)
@@ -92,6 +109,23 @@ async def test_a_campaign_is_begun_asked_told_and_decided_on_its_page(owner, nod
     assert held.title in (await owner.get("/trials")).text
     assert (await owner.get(f"/thread/{held.decision}")).status == 200
     assert (await owner.post(page, {"csrf": token, "act": "dance"})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("settings", "goals"),
+    [
+        ("feed 200", "energy"),
+        ("feed 200 900 mm/min 50", "energy"),
+        ("feed 200 900", "energy 0.1"),
+        ("feed 200 900", "energy 0.1 0.2 0.3"),
+        ("feed 1,000 2,000", "energy"),
+    ],
+)
+async def test_a_word_too_many_or_too_few_in_a_campaign_is_refused_and_not_dropped(owner, node, settings, goals):
+    form = {"csrf": await owner.csrf("/trials"), "title": "x", "settings": settings, "goals": goals}
+    answer = await owner.post("/trials", form)
+    assert answer.status == 400, answer.text
+    assert await node.store.count(Campaign) == 0
 
 
 async def test_results_are_judged_and_a_nonconformance_worked_off_on_the_pages(owner, node):

@@ -1,6 +1,7 @@
 """The shift calendar on its page: made, changed, told where it is wrong, and left by a machine that is not ticked."""
 
 import html
+import json
 
 from interwork.core.operating import ShiftCalendar
 from interwork.core.organisation import Role
@@ -52,3 +53,21 @@ async def test_a_member_sees_the_calendar_and_changes_nothing(program):
     assert page.status == 200
     assert '<form class="form wide-form"' not in page.text
     assert (await member.post("/plant/shifts", {"name": "x"})).status == 403
+
+
+async def test_the_api_reads_times_of_day_as_people_write_them(program, node):
+    operator = await program(Role.OPERATOR)
+
+    async def send(name, **fields):
+        shift = {"name": "Night", "start": "22:00", "end": "06:00:00", "breaks": [["01:30", "02:00"]], **fields}
+        body = json.dumps({"name": name, "zone": "UTC", "shifts": [shift]}).encode()
+        return await operator.send("POST", "/api/calendars", body, content_type="application/json")
+
+    answer = await send("One")
+    assert answer.status in (200, 201), answer.text
+    (held,) = (await node.store.find(ShiftCalendar))[0].shifts
+    assert [f"{one:%H:%M}" for one in (held.start, held.end, *held.breaks[0])] == ["22:00", "06:00", "01:30", "02:00"]
+    for start in ("22:00Z", "22:00+01:00", "10 pm", "25:00", ""):
+        answer = await send("Two", start=start)
+        assert (answer.status, "is no time of day" in answer.text, "06:00" in answer.text) == (400, True, True)
+    assert await node.store.count(ShiftCalendar) == 1
