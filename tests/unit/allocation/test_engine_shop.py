@@ -11,7 +11,6 @@ from interwork.allocation import Limits, solve, verify
 from interwork.allocation.engine import Clock
 from interwork.allocation.problem import Status
 from interwork.allocation.problem.reading import parse
-from interwork.allocation.project.genetic import by_project
 from interwork.allocation.project.serial import justified, schedule, span, tabulate
 from interwork.allocation.shop.dispatch import all_rules, dispatch
 from interwork.allocation.shop.solving import best_rule, lower_bound, makespan
@@ -101,13 +100,6 @@ def test_the_serial_scheme_keeps_capacity_and_justification_never_lengthens(seed
     assert span(net, justified(net, start)) <= span(net, start)
     assert verify(problem, plan) == []
     assert plan.objective <= span(net, start)
-
-
-def test_projects_first_come_first_served_are_longer_than_the_plan():
-    problem = parse(MPLIB, "x")
-    net = tabulate(problem)
-    order = by_project(net, [each.demand for each in problem.activities])
-    assert span(net, schedule(net, order)) >= solve(problem, Limits(seconds=3)).objective
 
 
 def test_a_shop_whose_operations_join_has_a_plan_at_once_and_a_proof_soon():

@@ -84,6 +84,22 @@ def test_a_unit_text_becomes_the_code_of_the_same_unit(text, code):
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [("mW", "mW"), ("MW", "MW"), ("mw", "{mw}"), ("MV", "{MV}"), ("kva", "kV.A"), ("°F", "[degF]"), ("hPa", "mbar")],
+)
+def test_milli_and_mega_are_told_apart_by_how_they_are_written(text, code):
+    assert unit_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "other", "expected"),
+    [(212, "°F", "°C", 100), (2, "MWh", "MJ", 7200), (60, "m³/h", "L/min", 1000), (1, "psi", "kPa", 6.894757293168)],
+)
+def test_units_of_plants_convert_to_one_another(value, text, other, expected):
+    assert convert(value, unit_code(text), unit_code(other)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     "text", ["rpm", "kWh", "kW", "W", "%", "°C", "mm/min", "mm/s", "J", "L", "ml", "pcs", "bar", "Nm"]
 )
 def test_the_codes_are_those_that_core_converts(text):

@@ -125,10 +125,3 @@ def _in_order(net: Net, key: Sequence[float]) -> list[int]:
             if not waiting[x]:
                 heapq.heappush(ready, (key[x], x))
     return order
-
-
-def by_project(net: Net, owner: Sequence[int]) -> list[int]:
-    """Order the activities project by project, first come, first served: what a planner without a plan does."""
-    rank = {v: number for number, v in enumerate(net.topological)}
-    key = [owner[v] * net.count + rank[v] for v in range(net.count)]
-    return _in_order(net, key)

@@ -8,7 +8,7 @@ from interwork.allocation.engine.limits import Clock
 from interwork.allocation.network.solving import solve_general, solve_network
 from interwork.allocation.problem.model import Problem, ResourceKind, Solution, Status
 from interwork.allocation.project.genetic import Search
-from interwork.allocation.project.serial import Net, critical, is_single, placements, schedule, span, tabulate
+from interwork.allocation.project.serial import Net, critical, is_single, placements, tabulate
 
 SHARE = 0.5
 MANY = 600
@@ -63,8 +63,3 @@ def lower_bound(problem: Problem, net: Net) -> int:
         if capacity:
             bound = max(bound, math.ceil(total / capacity))
     return bound
-
-
-def rule_span(net: Net, order: list[int]) -> int:
-    """Tell the makespan that one order gives."""
-    return span(net, schedule(net, order))

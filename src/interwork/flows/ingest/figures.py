@@ -32,7 +32,7 @@ SETTLED_S = 600.0
 """A member admitted later than so long ago has not kept enough to tell a rate from."""
 POINTS = 500
 READINGS_MAX = 50_000
-POWERS_MAX = 500_000
+POWERS_MAX = 50_000
 """Readings of a power that are integrated one by one; of more, the means of steps are."""
 STEP_US = 120_000_000
 """A quiet signal is kept once a minute: a step so long has one, unless the link is lost."""
